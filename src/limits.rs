@@ -1,0 +1,78 @@
+//! Every limit of the program, named in one place.
+//!
+//! Names, certificates, banners and bodies come from strangers and configuration comes from tired
+//! people; whatever grows with either ends at a number in this file.
+
+use std::time::Duration;
+
+/// Longest host name, in octets without the trailing dot (RFC 1035 section 2.3.4).
+pub const HOST_OCTETS: usize = 253;
+/// Longest label of a host name, in octets (RFC 1035 section 2.3.4).
+pub const LABEL_OCTETS: usize = 63;
+/// Largest configuration, catalog or CA file that is read, in bytes.
+pub const FILE_BYTES: u64 = 4 * 1024 * 1024;
+/// Most `[[probe]]` entries in one configuration.
+pub const PROBES: usize = 10_000;
+/// Most entries of any list in the configuration.
+pub const LIST_ENTRIES: usize = 1_000;
+/// Most errors reported for one configuration.
+pub const CONFIG_ERRORS: usize = 100;
+
+/// Shortest and longest accepted interval between two runs of a check.
+pub const INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(24));
+/// Shortest and longest accepted timeout of one phase.
+pub const TIMEOUT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(60));
+/// Most probes that may run at the same time.
+pub const CONCURRENCY: (usize, usize) = (1, 4096);
+/// How long after a surprising result the second, confirming measurement starts.
+pub const CONFIRM_AFTER: Duration = Duration::from_secs(1);
+/// A result is overdue when it is older than this many intervals.
+pub const OVERDUE_INTERVALS: u32 = 3;
+/// At most this often a new snapshot is built while results stream in.
+pub const PUBLISH_EVERY: Duration = Duration::from_millis(250);
+/// How long a stopping daemon waits for open HTTP requests.
+pub const DRAIN: Duration = Duration::from_secs(2);
+
+/// Most DNS servers asked for one name (glibc itself uses three).
+pub const DNS_SERVERS: usize = 8;
+/// How often one question is sent over UDP before the server counts as silent.
+pub const DNS_UDP_ATTEMPTS: u32 = 2;
+/// Largest DNS message accepted over UDP, in bytes (the EDNS size offered, RFC 6891; 1232 avoids fragments).
+pub const DNS_UDP_BYTES: u16 = 1232;
+/// Most alias steps followed in one answer.
+pub const CNAME_CHAIN: usize = 16;
+/// Most addresses of one family kept from one answer.
+pub const ADDRESSES_PER_ANSWER: usize = 64;
+/// Most addresses of one name that a check connects to.
+pub const ADDRESSES_PER_CHECK: usize = 8;
+
+/// Most certificates kept from one handshake.
+pub const CHAIN_CERTIFICATES: usize = 10;
+/// Largest certificate that is looked into, in bytes.
+pub const CERTIFICATE_BYTES: usize = 128 * 1024;
+/// Most subject alternative names kept of one certificate.
+pub const CERTIFICATE_NAMES: usize = 50;
+/// Longest text kept from a certificate field, a header or a banner, in characters.
+pub const TEXT_CHARS: usize = 256;
+/// A certificate that ends sooner than this is a warning.
+pub const CERTIFICATE_EXPIRES_WITHIN: Duration = Duration::from_hours(14 * 24);
+/// A handshake slower than this is a warning.
+pub const TLS_SLOW: Duration = Duration::from_secs(2);
+/// A connect that took longer than this lost at least one SYN (first retransmission, RFC 6298 section 2).
+pub const SYN_RETRANSMITTED: Duration = Duration::from_millis(980);
+
+/// Largest head of an HTTP answer, in bytes.
+pub const HTTP_HEAD_BYTES: usize = 16 * 1024;
+/// Most headers in an HTTP answer.
+pub const HTTP_HEADERS: usize = 100;
+/// How much of an HTTP body is read, in bytes.
+pub const HTTP_BODY_BYTES: usize = 4 * 1024;
+/// Largest SMB answer that is read, in bytes.
+pub const SMB_BYTES: usize = 64 * 1024;
+
+/// Most entries read from the hosts file.
+pub const HOSTS_FILE_ENTRIES: usize = 50_000;
+/// Evidence lines kept in one finding.
+pub const FINDING_EVIDENCE: usize = 8;
+/// Largest request head the status page's server accepts is hyper's own; this bounds request bodies, in bytes.
+pub const REQUEST_BODY_BYTES: usize = 64 * 1024;

@@ -1,0 +1,73 @@
+//! What the program was told about itself: intervals, timeouts, servers, listener.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Time given to each phase of a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// One question to one DNS server.
+    pub dns: Duration,
+    /// One TCP connect.
+    pub connect: Duration,
+    /// One TLS handshake.
+    pub tls: Duration,
+    /// One HTTP, WebSocket or SMB exchange.
+    pub http: Duration,
+}
+
+impl Timeouts {
+    /// The longest one check can take: every phase at its limit, DNS twice because the reference
+    /// server is asked after the others.
+    pub fn budget(&self) -> Duration {
+        self.dns * 2 + self.connect + self.tls + self.http
+    }
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            dns: Duration::from_secs(2),
+            connect: Duration::from_secs(3),
+            tls: Duration::from_secs(4),
+            http: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Everything that is not about the workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// DNS servers to ask; empty means the machine's own.
+    pub dns_servers: Vec<SocketAddr>,
+    /// The server asked besides when an answer is not as expected.
+    pub dns_reference: Option<SocketAddr>,
+    /// Proxy URL from the configuration.
+    pub proxy: Option<String>,
+    /// Files with extra roots this organization trusts.
+    pub ca_files: Vec<PathBuf>,
+    /// Time between two runs of a check.
+    pub interval: Duration,
+    /// Time for each phase.
+    pub timeouts: Timeouts,
+    /// Most probes at the same time.
+    pub concurrency: usize,
+    /// Where the status page listens.
+    pub listen: SocketAddr,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            dns_servers: Vec::new(),
+            dns_reference: Some(SocketAddr::from(([168, 63, 129, 16], 53))),
+            proxy: None,
+            ca_files: Vec::new(),
+            interval: Duration::from_secs(60),
+            timeouts: Timeouts::default(),
+            concurrency: 64,
+            listen: SocketAddr::from(([127, 0, 0, 1], 19115)),
+        }
+    }
+}
