@@ -57,6 +57,8 @@ pub struct Check {
     pub scenarios: Vec<String>,
     /// A failure blocks the scenarios; otherwise it degrades them.
     pub required: bool,
+    /// The host is a public service: its certificate comes from a public CA unless someone inspects TLS.
+    pub public_service: bool,
     /// The service tag a firewall rule would name, if one exists.
     pub service_tag: Option<String>,
     /// What it is for.

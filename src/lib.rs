@@ -10,6 +10,7 @@ pub mod observation;
 pub mod parameters;
 pub mod plan;
 pub mod requirement;
+pub mod resolution;
 pub mod settings;
 pub mod snapshot;
 pub mod verdict;

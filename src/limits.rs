@@ -21,7 +21,7 @@ pub const CONFIG_ERRORS: usize = 100;
 /// Shortest and longest accepted interval between two runs of a check.
 pub const INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(24));
 /// Shortest and longest accepted timeout of one phase.
-pub const TIMEOUT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(60));
+pub const TIMEOUT: (Duration, Duration) = (Duration::from_millis(50), Duration::from_mins(1));
 /// Most probes that may run at the same time.
 pub const CONCURRENCY: (usize, usize) = (1, 4096);
 /// How long after a surprising result the second, confirming measurement starts.

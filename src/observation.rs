@@ -342,16 +342,21 @@ pub struct CertificateFacts {
 pub struct Trust {
     /// The host's trust store: what most programs here use.
     pub host: TrustResult,
-    /// The host's store together with the configured CA files; absent when none are configured.
+    /// The configured CA files alone; absent when none are configured.
     pub configured: Option<TrustResult>,
     /// Mozilla's roots as compiled in: what the public internet trusts.
     pub mozilla: TrustResult,
 }
 
 impl Trust {
-    /// The result that counts: the host's store with what the organization declared besides.
+    /// The result that counts: what the organization declared, else the host's store, else, on a
+    /// machine without any store, Mozilla's roots.
     pub fn effective(&self) -> &TrustResult {
-        self.configured.as_ref().unwrap_or(&self.host)
+        match (&self.configured, &self.host) {
+            (Some(declared), _) if *declared != TrustResult::UnknownIssuer => declared,
+            (_, TrustResult::EmptyStore) => &self.mozilla,
+            (_, host) => host,
+        }
     }
 }
 

@@ -256,15 +256,7 @@ impl Builder<'_> {
         }
         let declared =
             self.network.endpoint_addresses.get(&target.host).cloned().unwrap_or_default();
-        let shared = match self.targets.get(&target) {
-            Some(shared) => Arc::clone(shared),
-            None => {
-                let shared = Arc::new(target.clone());
-                self.targets.insert(target, Arc::clone(&shared));
-                self.plan.targets.push(Arc::clone(&shared));
-                shared
-            }
-        };
+        let shared = self.shared(target);
         self.plan.checks.push(Arc::new(Check {
             id,
             requirement: requirement.id.clone(),
@@ -274,9 +266,29 @@ impl Builder<'_> {
             pattern: requirement.pattern.to_string(),
             scenarios: requirement.scenarios.clone(),
             required: requirement.required,
-            service_tag: requirement.service_tag.clone(),
+            public_service: !requirement.source.is_empty(),
+            service_tag: requirement.service_tag.as_deref().map(|tag| self.filled_tag(tag)),
             purpose: requirement.purpose.clone(),
         }));
+    }
+
+    /// A service tag with its region, or the global tag when the region is not known.
+    fn filled_tag(&self, tag: &str) -> String {
+        match &self.parameters.region {
+            Some(region) => tag.replace("{region}", region),
+            None => tag.replace(".{region}", ""),
+        }
+    }
+
+    /// The one copy of a target that all its checks share.
+    fn shared(&mut self, target: Target) -> Arc<Target> {
+        if let Some(shared) = self.targets.get(&target) {
+            return Arc::clone(shared);
+        }
+        let shared = Arc::new(target.clone());
+        self.targets.insert(target, Arc::clone(&shared));
+        self.plan.targets.push(Arc::clone(&shared));
+        shared
     }
 
     fn add_extra(&mut self, probe: &ExtraProbe) {
@@ -302,7 +314,7 @@ impl Builder<'_> {
         };
         let mut scenarios: Vec<Scenario> =
             catalog.scenarios.iter().filter(|s| named(&s.id)).cloned().collect();
-        for planned in &self.plan.requirements {
+        for planned in self.plan.requirements.iter().filter(applies) {
             for id in &planned.requirement.scenarios {
                 if !scenarios.iter().any(|s| s.id == *id) {
                     scenarios.push(Scenario {
@@ -342,7 +354,7 @@ impl Requirement {
             direction: Direction::Outbound,
             required: true,
             edition: Vec::new(),
-            source: vec!["configuration".to_owned()],
+            source: Vec::new(),
             purpose: String::new(),
             path: probe.target.path.clone(),
         }

@@ -64,7 +64,7 @@ impl Default for Settings {
             dns_reference: Some(SocketAddr::from(([168, 63, 129, 16], 53))),
             proxy: None,
             ca_files: Vec::new(),
-            interval: Duration::from_secs(60),
+            interval: Duration::from_mins(1),
             timeouts: Timeouts::default(),
             concurrency: 64,
             listen: SocketAddr::from(([127, 0, 0, 1], 19115)),

@@ -1,10 +1,24 @@
 //! The judgement of one check: a pure function of the check, the network's facts and what was seen.
+//!
+//! Names are judged first ([`names`]), then every address on its own ([`addresses`], with
+//! [`tls`] and [`application`] above it); the first layer that broke gives the cause.
+
+mod addresses;
+mod application;
+mod names;
+mod tls;
 
 use std::net::IpAddr;
 
+use jiff::Timestamp;
+
 use crate::cause::Cause;
+use crate::check::Check;
 use crate::finding::Culprit;
-use crate::model::{Elapsed, Layer, Status};
+use crate::machine::Machine;
+use crate::model::{Elapsed, Kind, Layer, Proof, Status};
+use crate::observation::{AboveTcp, ClimbOutcome, DnsObservation, Observation, TlsOutcome};
+use crate::parameters::NetworkFacts;
 
 /// The judgement of one check.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +39,150 @@ pub struct Verdict {
     pub addresses: Vec<AddressVerdict>,
     /// Time per phase.
     pub phases: Phases,
+}
+
+/// What a check is judged against.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// Private ranges, subnets, declared addresses.
+    pub network: &'a NetworkFacts,
+    /// This machine.
+    pub machine: &'a Machine,
+    /// When the measurement ended.
+    pub now: Timestamp,
+}
+
+/// One broken layer: what [`Verdict`] is made from.
+#[derive(Debug, Clone, PartialEq)]
+struct Fault {
+    cause: Cause,
+    status: Status,
+    culprit: Culprit,
+    summary: String,
+}
+
+impl Fault {
+    fn new(cause: Cause, culprit: Culprit, summary: String) -> Self {
+        Self { cause, status: cause.info().status, culprit, summary }
+    }
+}
+
+impl From<Fault> for Warning {
+    fn from(fault: Fault) -> Self {
+        Self { cause: fault.cause, summary: fault.summary, culprit: fault.culprit }
+    }
+}
+
+/// Judges one check by what was seen.
+pub fn judge(check: &Check, context: Context<'_>, observation: &Observation) -> Verdict {
+    let names = names::judge(check, context, observation.dns.as_ref());
+    let climbs = addresses::judge(check, context, observation);
+    let mut warnings = names.warnings;
+    let fault = names.fault.or_else(|| {
+        warnings.extend(climbs.warnings);
+        climbs.fault
+    });
+    let fault = fault.map(|fault| soften(check, fault));
+    let phases = phases(observation);
+    let (status, cause, culprit, summary) = match fault {
+        Some(fault) => (fault.status, Some(fault.cause), Some(fault.culprit), fault.summary),
+        None => match warnings.first() {
+            Some(first) => (
+                Status::Warn,
+                Some(first.cause),
+                Some(first.culprit.clone()),
+                first.summary.clone(),
+            ),
+            None => (Status::Pass, None, None, passed(check, observation, phases)),
+        },
+    };
+    Verdict {
+        status,
+        cause,
+        layer: cause.map(|c| c.info().layer),
+        culprit,
+        summary,
+        warnings,
+        addresses: climbs.addresses,
+        phases,
+    }
+}
+
+/// A host that only stands for a wildcard may simply not exist: that is worth a look, no proof.
+fn soften(check: &Check, mut fault: Fault) -> Fault {
+    let name_missing = matches!(fault.cause, Cause::DnsNxdomain | Cause::DnsNodata);
+    if check.proof == Proof::Representative && name_missing {
+        fault.status = Status::Warn;
+        fault.summary = format!(
+            "{} does not resolve; it only stands for {}, so ask the DNS team whether names below that pattern resolve from here.",
+            check.target.host, check.pattern
+        );
+    }
+    fault
+}
+
+fn phases(observation: &Observation) -> Phases {
+    let mut phases =
+        Phases { dns: observation.dns.as_ref().map(resolution_time), ..Phases::default() };
+    for climb in &observation.climbs {
+        match &climb.outcome {
+            ClimbOutcome::Connected { elapsed, then, .. } if phases.connect.is_none() => {
+                phases.connect = Some(*elapsed);
+                match then {
+                    AboveTcp::Nothing { .. } => {}
+                    AboveTcp::Tls(tls) => {
+                        phases.tls = Some(tls.elapsed);
+                        if let TlsOutcome::Established { then: Some(http), .. } = &tls.outcome {
+                            phases.http = Some(http.elapsed);
+                        }
+                    }
+                    AboveTcp::Http(http) => phases.http = Some(http.elapsed),
+                    AboveTcp::Smb(smb) => phases.http = Some(smb.elapsed),
+                }
+            }
+            ClimbOutcome::Datagram(udp) if phases.http.is_none() => phases.http = Some(udp.elapsed),
+            _ => {}
+        }
+    }
+    phases
+}
+
+/// How long an application would have waited: every server up to the one that decided.
+fn resolution_time(dns: &DnsObservation) -> Elapsed {
+    if !dns.hosts_file.is_empty() {
+        return Elapsed::default();
+    }
+    let mut total = Elapsed::default();
+    for server in dns.configured() {
+        total.0 += server.a.elapsed.max(server.aaaa.elapsed).0;
+        if server.decides() {
+            break;
+        }
+    }
+    total
+}
+
+fn passed(check: &Check, observation: &Observation, phases: Phases) -> String {
+    let target = check.target.authority();
+    let ms = phases.total().seconds() * 1e3;
+    let addresses: Vec<String> = observation.climbs.iter().map(|c| c.ip.to_string()).collect();
+    let via = match addresses.as_slice() {
+        [] => String::new(),
+        [one] if *one == check.target.host.to_string() => String::new(),
+        [first] => format!(" at {first}"),
+        [first, rest @ ..] => format!(" at {first} and {} more", rest.len()),
+    };
+    let did = match check.target.kind {
+        Kind::Dns => "resolves as expected",
+        Kind::Tcp => "accepts TCP connections",
+        Kind::Tls => "completes a TLS handshake with a trusted certificate",
+        Kind::Http => "answers HTTP",
+        Kind::Https => "answers HTTPS",
+        Kind::Websocket => "upgrades to a WebSocket or asks for credentials first",
+        Kind::Smb => "negotiates SMB",
+        Kind::Udp => "answers over UDP",
+    };
+    format!("{target}{via} {did} ({ms:.0} ms).")
 }
 
 /// Something to look at that does not break the check.

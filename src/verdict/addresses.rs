@@ -1,0 +1,306 @@
+//! Judges every address of a name on its own, then what the addresses say together.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::{AddressVerdict, Context, Fault, Warning, application, tls};
+use crate::cause::Cause;
+use crate::check::Check;
+use crate::finding::Culprit;
+use crate::limits;
+use crate::model::{Elapsed, Kind, Status, authority};
+use crate::observation::{
+    AboveTcp, Climb, ClimbOutcome, ConnectFailure, LocalTrouble, NetworkError, Observation,
+};
+
+/// What the judgement of all addresses came to.
+#[derive(Debug, Default)]
+pub(super) struct Climbs {
+    pub(super) fault: Option<Fault>,
+    pub(super) warnings: Vec<Warning>,
+    pub(super) addresses: Vec<AddressVerdict>,
+}
+
+/// The judgement of one address.
+struct Judged {
+    ip: IpAddr,
+    fault: Option<Fault>,
+    warnings: Vec<Warning>,
+}
+
+/// Judges every climb of a check.
+pub(super) fn judge(check: &Check, context: Context<'_>, observation: &Observation) -> Climbs {
+    if check.target.kind == Kind::Dns {
+        return Climbs::default();
+    }
+    let judged: Vec<Judged> =
+        observation.climbs.iter().map(|climb| judge_one(check, context, climb)).collect();
+    let addresses = judged
+        .iter()
+        .map(|one| match &one.fault {
+            None => AddressVerdict { ip: one.ip, status: Status::Pass, cause: None },
+            Some(fault) => {
+                AddressVerdict { ip: one.ip, status: fault.status, cause: Some(fault.cause) }
+            }
+        })
+        .collect();
+    let (fault, warnings) = together(check, judged);
+    Climbs { fault, warnings, addresses }
+}
+
+/// Makes one judgement of many. Addresses of a family this machine has no network for do not count
+/// while others do: applications skip them at once.
+fn together(check: &Check, judged: Vec<Judged>) -> (Option<Fault>, Vec<Warning>) {
+    let ours = |one: &Judged| one.fault.as_ref().is_some_and(|f| f.cause == Cause::LocalNoNetwork);
+    let (unusable, counted): (Vec<Judged>, Vec<Judged>) = judged.into_iter().partition(ours);
+    let counted = if counted.is_empty() { unusable } else { counted };
+    let (good, bad): (Vec<Judged>, Vec<Judged>) =
+        counted.into_iter().partition(|one| one.fault.is_none());
+    if good.is_empty() {
+        return (bad.into_iter().find_map(|one| one.fault), Vec::new());
+    }
+    let good_ips: Vec<IpAddr> = good.iter().map(|one| one.ip).collect();
+    let mut warnings: Vec<Warning> = Vec::new();
+    warnings.extend(partial(check, &good_ips, &bad));
+    for warning in good.into_iter().flat_map(|one| one.warnings) {
+        if !warnings.iter().any(|known| known.cause == warning.cause) {
+            warnings.push(warning);
+        }
+    }
+    (None, warnings)
+}
+
+/// Some addresses work and some do not.
+fn partial(check: &Check, good: &[IpAddr], bad: &[Judged]) -> Option<Warning> {
+    let first = bad.first()?;
+    let fault = first.fault.as_ref()?;
+    let target = check.target.authority();
+    let all_v6 = bad.iter().all(|one| one.ip.is_ipv6()) && good.iter().all(IpAddr::is_ipv4);
+    let how = fault.cause.info().title.to_lowercase();
+    Some(if all_v6 {
+        Warning {
+            cause: Cause::Ipv6Broken,
+            culprit: Culprit::Ipv6,
+            summary: format!(
+                "{target} works over IPv4 but not over IPv6 ({}: {how}); programs that try IPv6 first are slow or fail, so repair IPv6 or remove it.",
+                first.ip
+            ),
+        }
+    } else {
+        let broken: Vec<String> = bad.iter().map(|one| one.ip.to_string()).collect();
+        let all = good.len() + bad.len();
+        Warning {
+            cause: Cause::AddressPartial,
+            culprit: Culprit::Service(target.clone()),
+            summary: format!(
+                "{} of {all} addresses of {target} fail ({}: {how}), so it works only now and then; ask the firewall team to open all of them.",
+                bad.len(),
+                broken.join(", ")
+            ),
+        }
+    })
+}
+
+fn judge_one(check: &Check, context: Context<'_>, climb: &Climb) -> Judged {
+    let at = At { check, context, ip: climb.ip, port: climb.port };
+    let mut warnings = Vec::new();
+    let fault = match &climb.outcome {
+        ClimbOutcome::NotConnected { elapsed, failure } => {
+            Some(at.not_connected(*elapsed, failure))
+        }
+        ClimbOutcome::Connected { elapsed, then, .. } => {
+            if elapsed.0 > limits::SYN_RETRANSMITTED {
+                warnings.push(at.syn_loss(*elapsed));
+            }
+            let (fault, more) = at.above(then);
+            warnings.extend(more);
+            fault
+        }
+        ClimbOutcome::Datagram(udp) => application::udp(&at, udp),
+    };
+    Judged { ip: climb.ip, fault, warnings }
+}
+
+/// One address of one check, for messages.
+pub(super) struct At<'a> {
+    pub(super) check: &'a Check,
+    pub(super) context: Context<'a>,
+    pub(super) ip: IpAddr,
+    pub(super) port: u16,
+}
+
+/// An unanswered neighbor search takes about this long before EHOSTUNREACH; a firewall's ICMP is quicker.
+const NEIGHBOR_SEARCH: Duration = Duration::from_millis(2_500);
+
+impl At<'_> {
+    /// `host:port (address)`, or without the address when the host is one.
+    pub(super) fn place(&self) -> String {
+        let target = authority(&self.check.target.host, self.port);
+        if self.check.target.host.name().is_some() {
+            format!("{target} ({})", self.ip)
+        } else {
+            target
+        }
+    }
+
+    /// What one firewall rule covers.
+    pub(super) fn path(&self) -> Culprit {
+        Culprit::Path { port: self.port, private: self.context.network.is_private(self.ip) }
+    }
+
+    fn protocol(&self) -> &'static str {
+        if self.check.target.kind == Kind::Udp { "UDP" } else { "TCP" }
+    }
+
+    fn not_connected(&self, elapsed: Elapsed, failure: &ConnectFailure) -> Fault {
+        let place = self.place();
+        let seconds = elapsed.seconds();
+        match failure {
+            ConnectFailure::Timeout => self.docker().unwrap_or_else(|| {
+                Fault::new(
+                    Cause::TcpTimeout,
+                    self.path(),
+                    format!("{place} did not answer a TCP connect within {seconds:.1} s, so packets are dropped on the way; ask the firewall team to allow TCP {} to {}.", self.port, self.rule_target()),
+                )
+            }),
+            ConnectFailure::Network(error) => self.network(elapsed, *error),
+            ConnectFailure::Local(trouble) => self.local(*trouble),
+        }
+    }
+
+    /// What a firewall rule would name: the address of a private endpoint, the name of a public host.
+    pub(super) fn rule_target(&self) -> String {
+        if self.context.network.is_private(self.ip) {
+            self.ip.to_string()
+        } else {
+            self.check.target.host.to_string()
+        }
+    }
+
+    /// An error that the network or the far host sent.
+    pub(super) fn network(&self, elapsed: Elapsed, error: NetworkError) -> Fault {
+        let place = self.place();
+        let (port, protocol) = (self.port, self.protocol());
+        let seconds = elapsed.seconds();
+        let unreachable = |why: String| {
+            Fault::new(
+                Cause::TcpUnreachable,
+                self.path(),
+                format!(
+                    "{place} cannot be reached: {why}; ask the network team for a route to {}.",
+                    self.ip
+                ),
+            )
+        };
+        match error {
+            NetworkError::Refused | NetworkError::Reset => Fault::new(
+                Cause::TcpRefused,
+                Culprit::Service(authority(&self.check.target.host, port)),
+                format!(
+                    "{place} refused the connection after {:.0} ms: nothing listens on {protocol} {port} there, or a firewall rejects it; ask the service's owner, then the firewall team.",
+                    seconds * 1e3
+                ),
+            ),
+            NetworkError::HostUnreachable if elapsed.0 < NEIGHBOR_SEARCH => {
+                self.docker().unwrap_or_else(|| self.prohibited())
+            }
+            NetworkError::HostUnreachable => self
+                .docker()
+                .unwrap_or_else(|| unreachable("no machine answers at that address".to_owned())),
+            NetworkError::Prohibited => self.prohibited(),
+            NetworkError::NetworkUnreachable => unreachable("there is no route to it".to_owned()),
+            NetworkError::Other(code) => unreachable(format!("the system reports error {code}")),
+        }
+    }
+
+    fn prohibited(&self) -> Fault {
+        Fault::new(
+            Cause::TcpProhibited,
+            self.path(),
+            format!(
+                "{} is prohibited: a firewall or router answered with an ICMP error; ask the firewall team to allow {} {} to {}.",
+                self.place(),
+                self.protocol(),
+                self.port,
+                self.rule_target()
+            ),
+        )
+    }
+
+    /// Our own trouble.
+    pub(super) fn local(&self, trouble: LocalTrouble) -> Fault {
+        let place = self.place();
+        let (cause, summary) = match trouble {
+            LocalTrouble::NoNetwork => (
+                Cause::LocalNoNetwork,
+                format!(
+                    "This machine has no route off itself toward {place}; bring its network up."
+                ),
+            ),
+            LocalTrouble::NoResolver => (
+                Cause::LocalNoResolver,
+                format!("This machine has no DNS server for {place}; set one in /etc/resolv.conf."),
+            ),
+            LocalTrouble::Exhausted => (
+                Cause::LocalExhausted,
+                format!(
+                    "This machine ran out of sockets, ports or memory before it could try {place}; raise its limits or lower schedule.concurrency."
+                ),
+            ),
+        };
+        Fault::new(cause, Culprit::Machine, summary)
+    }
+
+    /// A Docker bridge of this machine swallows the address.
+    fn docker(&self) -> Option<Fault> {
+        let bridge = self
+            .context
+            .machine
+            .addresses
+            .iter()
+            .find(|a| a.is_docker_bridge() && a.network.contains(&self.ip))?;
+        Some(Fault::new(
+            Cause::DockerBridgeOverlap,
+            Culprit::Machine,
+            format!(
+                "{} lies in {}, which the bridge {} of this machine keeps to itself; move the Docker bridge to another range.",
+                self.place(),
+                bridge.network.trunc(),
+                bridge.interface
+            ),
+        ))
+    }
+
+    fn syn_loss(&self, elapsed: Elapsed) -> Warning {
+        Warning {
+            cause: Cause::TcpSynLoss,
+            culprit: self.path(),
+            summary: format!(
+                "{} took {:.1} s to connect, which means that the first packet was lost and sent again; ask the network team about packet loss.",
+                self.place(),
+                elapsed.seconds()
+            ),
+        }
+    }
+
+    fn above(&self, then: &AboveTcp) -> (Option<Fault>, Vec<Warning>) {
+        match then {
+            AboveTcp::Nothing { closed: false } => (None, Vec::new()),
+            AboveTcp::Nothing { closed: true } => (
+                Some(Fault::new(
+                    Cause::TcpClosedOnAccept,
+                    self.path(),
+                    format!(
+                        "{} accepted the connection and closed it at once; something in between answers for it, so ask the firewall team about TCP {}.",
+                        self.place(),
+                        self.port
+                    ),
+                )),
+                Vec::new(),
+            ),
+            AboveTcp::Tls(tls) => tls::judge(self, tls),
+            AboveTcp::Http(http) => (application::http(self, http), Vec::new()),
+            AboveTcp::Smb(smb) => (application::smb(self, smb), Vec::new()),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Judges a TLS handshake and the certificate it showed.
+
+use super::addresses::At;
+use super::{Fault, Warning, application};
+use crate::cause::Cause;
+use crate::finding::Culprit;
+use crate::limits;
+use crate::model::{Blame, authority};
+use crate::observation::{CertificateFacts, TlsFailure, TlsObservation, TlsOutcome, TrustResult};
+
+/// Judges a handshake: its failure, else its certificate, else what came after it.
+pub(super) fn judge(at: &At<'_>, tls: &TlsObservation) -> (Option<Fault>, Vec<Warning>) {
+    match &tls.outcome {
+        TlsOutcome::Failed(failure) => (Some(failed(at, tls, failure)), Vec::new()),
+        TlsOutcome::Established { then, .. } => {
+            let fault = certificate(at, tls)
+                .or_else(|| then.as_ref().and_then(|http| application::http(at, http)));
+            (fault, warnings(at, tls))
+        }
+    }
+}
+
+fn failed(at: &At<'_>, tls: &TlsObservation, failure: &TlsFailure) -> Fault {
+    let place = at.place();
+    let host = &at.check.target.host;
+    let port = at.port;
+    let ended = |how: &str| {
+        format!(
+            "{place} accepted TCP and {how} it on the TLS greeting, as a firewall does for a name no rule allows; ask the firewall team for an application rule that allows HTTPS:{port} to {host}."
+        )
+    };
+    let (cause, summary) = match failure {
+        TlsFailure::Timeout => (
+            Cause::TlsTimeout,
+            format!(
+                "{place} accepted TCP but did not complete a TLS handshake within {:.1} s; something on the way swallows it, so ask the firewall team about TLS inspection and path MTU.",
+                tls.elapsed.seconds()
+            ),
+        ),
+        TlsFailure::Closed { .. } => (Cause::TlsClosed, ended("closed")),
+        TlsFailure::Reset { .. } => (Cause::TlsClosed, ended("reset")),
+        TlsFailure::Alert { code: 112, .. } => (
+            Cause::TlsUnrecognizedName,
+            format!(
+                "{place} does not serve the name {host} (TLS alert unrecognized_name); check that DNS leads to the right address."
+            ),
+        ),
+        TlsFailure::Alert { code: 70, .. } => (
+            Cause::TlsVersionUnsupported,
+            format!(
+                "{place} speaks only TLS versions older than 1.2 (TLS alert protocol_version); ask its owner to enable TLS 1.2."
+            ),
+        ),
+        TlsFailure::Alert { code: 116, .. } => (
+            Cause::TlsClientCertificateRequired,
+            format!(
+                "{place} demands a client certificate (TLS alert certificate_required); the name may lead to something other than the service, so check DNS and proxies."
+            ),
+        ),
+        TlsFailure::Alert { code, name } => (
+            Cause::TlsAlert,
+            format!(
+                "{place} ended the TLS handshake with alert {name} ({code}); ask the service's owner, or the firewall team if it inspects TLS."
+            ),
+        ),
+        TlsFailure::NotTls(bytes) => (
+            Cause::NotTls,
+            format!(
+                "{place} answered the TLS greeting with something else (\"{bytes}\"); ask the firewall team what answers there."
+            ),
+        ),
+        TlsFailure::NothingInCommon(why) => (
+            Cause::TlsVersionUnsupported,
+            format!(
+                "{place} and vnetprobe have no TLS version or cipher in common ({why}); ask its owner to enable TLS 1.2 with modern ciphers."
+            ),
+        ),
+        TlsFailure::Protocol(why) => (
+            Cause::NotTls,
+            format!(
+                "{place} broke the TLS protocol ({why}); ask the firewall team whether something on the way alters TLS."
+            ),
+        ),
+    };
+    let culprit = match cause.info().blame {
+        Blame::Path => at.path(),
+        _ => Culprit::Service(authority(host, port)),
+    };
+    Fault::new(cause, culprit, summary)
+}
+
+/// What is wrong with the certificate, by the stores that count here.
+fn certificate(at: &At<'_>, tls: &TlsObservation) -> Option<Fault> {
+    let trust = tls.trust.as_ref()?;
+    let leaf = tls.chain.first();
+    let place = at.place();
+    let host = &at.check.target.host;
+    let service = || Culprit::Service(authority(host, at.port));
+    let issuer = leaf.map_or("an unnamed issuer", |c| c.issuer.as_str());
+    match trust.effective() {
+        TrustResult::Trusted => intercepted(at, tls),
+        TrustResult::Expired => {
+            let end = leaf
+                .map(|c| format!(" on {}", c.not_after.strftime("%Y-%m-%d")))
+                .unwrap_or_default();
+            Some(Fault::new(
+                Cause::TlsExpired,
+                service(),
+                format!(
+                    "The certificate of {place} expired{end}; ask the service's owner to renew it, and check this machine's clock."
+                ),
+            ))
+        }
+        TrustResult::NotYetValid => {
+            let start = leaf.map(|c| format!(" before {}", c.not_before)).unwrap_or_default();
+            Some(Fault::new(
+                Cause::TlsNotYetValid,
+                service(),
+                format!(
+                    "The certificate of {place} is not valid{start}; check this machine's clock first, then ask the service's owner."
+                ),
+            ))
+        }
+        TrustResult::WrongName => {
+            let names = leaf
+                .map(|c| c.names.iter().take(3).cloned().collect::<Vec<_>>().join(", "))
+                .unwrap_or_default();
+            Some(Fault::new(
+                Cause::TlsNameMismatch,
+                service(),
+                format!(
+                    "The certificate of {place} is for {names}, not for {host}; DNS leads to the wrong address or a proxy answers, so check the record with the DNS team."
+                ),
+            ))
+        }
+        TrustResult::UnknownIssuer | TrustResult::EmptyStore => Some(untrusted(at, tls, issuer)),
+        TrustResult::Other(why) => Some(Fault::new(
+            Cause::TlsUntrustedIssuer,
+            Culprit::Issuer(issuer.to_owned()),
+            format!(
+                "The certificate of {place}, issued by {issuer}, does not verify ({why}); ask the service's owner, or the firewall team if it inspects TLS."
+            ),
+        )),
+    }
+}
+
+fn untrusted(at: &At<'_>, tls: &TlsObservation, issuer: &str) -> Fault {
+    let place = at.place();
+    let service = Culprit::Service(authority(&at.check.target.host, at.port));
+    let mozilla_trusts = tls.trust.as_ref().is_some_and(|t| t.mozilla == TrustResult::Trusted);
+    match tls.chain.as_slice() {
+        [only] if only.self_signed => Fault::new(
+            Cause::TlsSelfSigned,
+            service,
+            format!(
+                "The certificate of {place} is signed by itself ({}); ask its owner for one from a trusted CA, or add it to [tls] ca_files.",
+                only.subject
+            ),
+        ),
+        [CertificateFacts { issuer_url: Some(_), .. }] if !mozilla_trusts => Fault::new(
+            Cause::TlsMissingIntermediate,
+            service,
+            format!(
+                "{place} sends its certificate without the intermediate {issuer}; ask its owner to send the whole chain."
+            ),
+        ),
+        _ if mozilla_trusts => Fault::new(
+            Cause::TlsUntrustedIssuer,
+            Culprit::Issuer(issuer.to_owned()),
+            format!(
+                "The certificate of {place} comes from the public issuer {issuer}, which this machine's trust store lacks; update its CA certificates."
+            ),
+        ),
+        _ => Fault::new(
+            Cause::TlsUntrustedIssuer,
+            Culprit::Issuer(issuer.to_owned()),
+            format!(
+                "The certificate of {place} is issued by {issuer}, which no trust store here knows; a firewall that inspects TLS is the usual reason, so ask the firewall team to exempt the host, or add that CA to [tls] ca_files."
+            ),
+        ),
+    }
+}
+
+/// A public service whose certificate this host trusts and the public internet does not.
+fn intercepted(at: &At<'_>, tls: &TlsObservation) -> Option<Fault> {
+    let trust = tls.trust.as_ref()?;
+    let declared = trust.configured.as_ref() == Some(&TrustResult::Trusted);
+    if declared || trust.mozilla != TrustResult::UnknownIssuer || !at.check.public_service {
+        return None;
+    }
+    let issuer = tls.chain.first().map_or("an unnamed issuer", |c| c.issuer.as_str());
+    Some(Fault::new(
+        Cause::TlsIntercepted,
+        Culprit::Issuer(issuer.to_owned()),
+        format!(
+            "TLS to {} is intercepted: its certificate is issued by {issuer}, which only this machine's own store trusts; ask the firewall team to exempt {} from TLS inspection.",
+            at.place(),
+            at.check.target.host
+        ),
+    ))
+}
+
+fn warnings(at: &At<'_>, tls: &TlsObservation) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let service = Culprit::Service(authority(&at.check.target.host, at.port));
+    if tls.elapsed.0 > limits::TLS_SLOW {
+        warnings.push(Warning { cause: Cause::TlsSlow, culprit: at.path(), summary: format!("{} took {:.1} s for the TLS handshake; ask the network team about load, inspection and loss.", at.place(), tls.elapsed.seconds()) });
+    }
+    if let Some(leaf) = tls.chain.first() {
+        let left = leaf.not_after.duration_since(at.context.now).as_secs();
+        let within =
+            i64::try_from(limits::CERTIFICATE_EXPIRES_WITHIN.as_secs()).unwrap_or(i64::MAX);
+        if (0..within).contains(&left) {
+            warnings.push(Warning {
+                cause: Cause::TlsCertificateExpiring,
+                culprit: service,
+                summary: format!(
+                    "The certificate of {} ends on {} ({} days left); ask its owner to renew it.",
+                    at.place(),
+                    leaf.not_after.strftime("%Y-%m-%d"),
+                    left / 86_400
+                ),
+            });
+        }
+    }
+    warnings
+}
