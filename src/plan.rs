@@ -309,20 +309,25 @@ impl Builder<'_> {
     }
 
     fn finish(mut self, catalog: &Catalog) -> Plan {
-        let named = |id: &str| {
-            self.plan.requirements.iter().any(|p| p.requirement.scenarios.iter().any(|s| s == id))
-        };
+        // A scenario none of whose rows applies (no RStudio here) would only be noise.
+        let parameters = self.parameters;
+        let named: Vec<&String> = self
+            .plan
+            .requirements
+            .iter()
+            .map(|planned| planned.requirement.as_ref())
+            .filter(|requirement| requirement.when.as_ref().is_none_or(|c| c.holds(parameters)))
+            .flat_map(|requirement| &requirement.scenarios)
+            .collect();
         let mut scenarios: Vec<Scenario> =
-            catalog.scenarios.iter().filter(|s| named(&s.id)).cloned().collect();
-        for planned in self.plan.requirements.iter().filter(applies) {
-            for id in &planned.requirement.scenarios {
-                if !scenarios.iter().any(|s| s.id == *id) {
-                    scenarios.push(Scenario {
-                        id: id.clone(),
-                        title: id.clone(),
-                        purpose: String::new(),
-                    });
-                }
+            catalog.scenarios.iter().filter(|s| named.contains(&&s.id)).cloned().collect();
+        for id in named {
+            if !scenarios.iter().any(|scenario| scenario.id == *id) {
+                scenarios.push(Scenario {
+                    id: id.clone(),
+                    title: id.clone(),
+                    purpose: String::new(),
+                });
             }
         }
         self.plan.scenarios = scenarios;

@@ -1,0 +1,245 @@
+//! Reads this machine once: files, environment, resolver configuration, interfaces.
+#![expect(clippy::disallowed_methods, reason = "this edge reads files and the environment")]
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use hickory_resolver::config::ResolverConfig;
+use hickory_resolver::system_conf;
+use ipnet::IpNet;
+
+use crate::limits;
+use crate::machine::{InterfaceAddress, Machine};
+
+/// Where systemd-resolved writes the servers behind its stub.
+const RESOLVED_UPSTREAMS: &str = "/run/systemd/resolve/resolv.conf";
+/// Places a configuration is looked for, in order.
+const CONFIG_PLACES: [&str; 2] = ["probes.toml", "/etc/vnetprobe/probes.toml"];
+
+/// A configuration text and where it came from.
+#[derive(Debug, Clone)]
+pub struct ConfigFile {
+    /// As shown in messages.
+    pub name: String,
+    /// Its content.
+    pub text: String,
+}
+
+/// Reads the configuration: the named file, else the first of the usual places, else the embedded
+/// default.
+pub fn config(named: Option<&Path>, embedded: &str) -> Result<ConfigFile, String> {
+    if let Some(path) = named {
+        return read_config(path);
+    }
+    match CONFIG_PLACES.iter().map(Path::new).find(|path| path.is_file()) {
+        Some(path) => read_config(path),
+        None => Ok(ConfigFile { name: "built-in default".to_owned(), text: embedded.to_owned() }),
+    }
+}
+
+fn read_config(path: &Path) -> Result<ConfigFile, String> {
+    let name = path.display().to_string();
+    let bytes = read_bounded(path).map_err(|error| format!("failed to read {name}: {error}"))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        format!(
+            "failed to read {name}: byte {} is not UTF-8; save the file as UTF-8",
+            error.utf8_error().valid_up_to()
+        )
+    })?;
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+    Ok(ConfigFile { name, text })
+}
+
+/// Reads CA files named in the configuration; every unreadable one is named.
+pub fn ca_files(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Vec<u8>)>, String> {
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    for path in paths {
+        match read_bounded(path) {
+            Ok(bytes) => files.push((path.clone(), bytes)),
+            Err(error) => problems.push(format!(
+                "failed to read the CA file {}: {error}; correct tls.ca_files or the file's permissions",
+                path.display()
+            )),
+        }
+    }
+    if problems.is_empty() { Ok(files) } else { Err(problems.join("\n")) }
+}
+
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let file = std::fs::File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::Error::other("it is a folder"));
+    }
+    let mut bytes = Vec::new();
+    file.take(limits::FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limits::FILE_BYTES {
+        return Err(io::Error::other(format!("it is larger than {} bytes", limits::FILE_BYTES)));
+    }
+    Ok(bytes)
+}
+
+/// Reads what the machine says of itself. Never fails: what cannot be read becomes a trouble.
+pub fn machine() -> Machine {
+    let mut troubles = Vec::new();
+    let dns_servers = match system_conf::read_system_conf() {
+        Ok((config, _)) => servers(&config),
+        Err(error) => {
+            troubles.push(format!("failed to read the resolver configuration: {error}"));
+            Vec::new()
+        }
+    };
+    let dns_upstreams =
+        if dns_servers.iter().any(is_stub) { upstreams(&mut troubles) } else { Vec::new() };
+    Machine {
+        hostname: gethostname::gethostname().to_string_lossy().into_owned(),
+        addresses: interface_addresses(&mut troubles),
+        dns_servers,
+        dns_upstreams,
+        hosts_file: hosts_file(&mut troubles),
+        proxy: proxy(),
+        troubles,
+    }
+}
+
+fn servers(config: &ResolverConfig) -> Vec<SocketAddr> {
+    let mut servers: Vec<SocketAddr> = Vec::new();
+    for server in config.name_servers() {
+        let port = server.connections.first().map_or(53, |connection| connection.port);
+        let address = SocketAddr::new(server.ip, port);
+        if !servers.contains(&address) {
+            servers.push(address);
+        }
+    }
+    servers
+}
+
+/// systemd-resolved listens on 127.0.0.53 and 127.0.0.54.
+fn is_stub(server: &SocketAddr) -> bool {
+    matches!(server.ip(), IpAddr::V4(ip) if matches!(ip.octets(), [127, 0, 0, 53 | 54]))
+}
+
+fn upstreams(troubles: &mut Vec<String>) -> Vec<SocketAddr> {
+    let parsed = read_bounded(Path::new(RESOLVED_UPSTREAMS))
+        .map_err(|error| error.to_string())
+        .and_then(|bytes| system_conf::parse_resolv_conf(bytes).map_err(|error| error.to_string()));
+    match parsed {
+        Ok((config, _)) => servers(&config),
+        Err(error) => {
+            troubles.push(format!("failed to read the servers behind systemd-resolved from {RESOLVED_UPSTREAMS}: {error}"));
+            Vec::new()
+        }
+    }
+}
+
+fn interface_addresses(troubles: &mut Vec<String>) -> Vec<InterfaceAddress> {
+    let interfaces = match if_addrs::get_if_addrs() {
+        Ok(interfaces) => interfaces,
+        Err(error) => {
+            troubles.push(format!("failed to list this machine's addresses: {error}"));
+            return Vec::new();
+        }
+    };
+    let mut addresses: Vec<InterfaceAddress> = interfaces
+        .into_iter()
+        .filter(|interface| !interface.is_loopback() && !interface.is_link_local())
+        .filter_map(|interface| {
+            let prefix = match &interface.addr {
+                if_addrs::IfAddr::V4(v4) => v4.prefixlen,
+                if_addrs::IfAddr::V6(v6) => v6.prefixlen,
+            };
+            let network = IpNet::new(interface.ip(), prefix).ok()?;
+            Some(InterfaceAddress { interface: interface.name, network })
+        })
+        .collect();
+    addresses.sort_by_key(|address| {
+        (address.network.addr().is_ipv6(), address.interface.clone(), address.network.addr())
+    });
+    addresses
+}
+
+fn hosts_file(troubles: &mut Vec<String>) -> BTreeMap<String, Vec<IpAddr>> {
+    let path = if cfg!(windows) { r"C:\Windows\System32\drivers\etc\hosts" } else { "/etc/hosts" };
+    match read_bounded(Path::new(path)) {
+        Ok(bytes) => parse_hosts(&String::from_utf8_lossy(&bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+        Err(error) => {
+            troubles.push(format!("failed to read {path}: {error}"));
+            BTreeMap::new()
+        }
+    }
+}
+
+/// Reads a hosts file as hosts(5) describes it: an address, then names; `#` begins a comment.
+fn parse_hosts(text: &str) -> BTreeMap<String, Vec<IpAddr>> {
+    let mut hosts: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
+    let mut entries = 0;
+    for line in text.lines() {
+        let line = line.split('#').next().unwrap_or_default();
+        let mut fields = line.split_whitespace();
+        let Some(ip) = fields.next().and_then(|field| field.parse::<IpAddr>().ok()) else {
+            continue;
+        };
+        for name in fields {
+            entries += 1;
+            if entries > limits::HOSTS_FILE_ENTRIES {
+                return hosts;
+            }
+            let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+            let addresses = hosts.entry(name).or_default();
+            if !addresses.contains(&ip) {
+                addresses.push(ip);
+            }
+        }
+    }
+    hosts
+}
+
+/// The environment's proxy for HTTPS, without its credentials.
+fn proxy() -> Option<String> {
+    let value = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))?;
+    Some(without_credentials(&value))
+}
+
+/// A URL as it may be shown.
+pub fn without_credentials(value: &str) -> String {
+    match url::Url::parse(value) {
+        Ok(url) => match (url.host_str(), url.port_or_known_default()) {
+            (Some(host), Some(port)) => format!("{}://{host}:{port}", url.scheme()),
+            (Some(host), None) => format!("{}://{host}", url.scheme()),
+            (None, _) => "set, but not a URL".to_owned(),
+        },
+        Err(_) => "set, but not a URL".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_files_are_read_as_the_system_does() {
+        let hosts = parse_hosts(
+            "127.0.0.1 localhost # the loopback\n\n10.0.0.7\tMLStore.blob.core.usgovcloudapi.net. alias\nnot-an-ip x\nfd00::7 alias\n",
+        );
+        assert_eq!(
+            hosts["mlstore.blob.core.usgovcloudapi.net"],
+            ["10.0.0.7".parse::<IpAddr>().unwrap()]
+        );
+        assert_eq!(hosts["alias"].len(), 2);
+        assert!(!hosts.contains_key("x"));
+    }
+
+    #[test]
+    fn proxies_are_shown_without_credentials() {
+        assert_eq!(
+            without_credentials("http://user:secret@proxy.contoso.mil:3128/"),
+            "http://proxy.contoso.mil:3128"
+        );
+        assert_eq!(without_credentials("user:secret"), "set, but not a URL");
+    }
+}
