@@ -470,6 +470,14 @@ impl Observation {
         Self { dns: Some(dns), climbs: Vec::new(), addresses_not_tried: 0 }
     }
 
+    /// The first TLS handshake, for facts that outputs show once per check.
+    pub fn tls(&self) -> Option<&TlsObservation> {
+        self.climbs.iter().find_map(|climb| match &climb.outcome {
+            ClimbOutcome::Connected { then: AboveTcp::Tls(tls), .. } => Some(tls.as_ref()),
+            _ => None,
+        })
+    }
+
     /// The host's own address on the first connection that stood, for log queries.
     pub fn local_address(&self) -> Option<IpAddr> {
         self.climbs.iter().find_map(|climb| match &climb.outcome {

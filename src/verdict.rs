@@ -12,6 +12,8 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+pub(crate) use names::server_names;
+
 use crate::cause::Cause;
 use crate::check::Check;
 use crate::finding::Culprit;
@@ -19,6 +21,7 @@ use crate::machine::Machine;
 use crate::model::{Elapsed, Kind, Layer, Proof, Status};
 use crate::observation::{AboveTcp, ClimbOutcome, DnsObservation, Observation, TlsOutcome};
 use crate::parameters::NetworkFacts;
+use crate::resolution::effective;
 
 /// The judgement of one check.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +40,8 @@ pub struct Verdict {
     pub warnings: Vec<Warning>,
     /// Each address tried.
     pub addresses: Vec<AddressVerdict>,
+    /// The name resolves to private addresses only.
+    pub resolved_private: bool,
     /// Time per phase.
     pub phases: Phases,
 }
@@ -104,8 +109,17 @@ pub fn judge(check: &Check, context: Context<'_>, observation: &Observation) -> 
         summary,
         warnings,
         addresses: climbs.addresses,
+        resolved_private: resolved_private(context, observation),
         phases,
     }
+}
+
+fn resolved_private(context: Context<'_>, observation: &Observation) -> bool {
+    let addresses = match &observation.dns {
+        Some(dns) => effective(dns).addresses(),
+        None => observation.climbs.iter().map(|climb| climb.ip).collect(),
+    };
+    !addresses.is_empty() && addresses.iter().all(|ip| context.network.is_private(*ip))
 }
 
 /// A host that only stands for a wildcard may simply not exist: that is worth a look, no proof.
@@ -121,7 +135,7 @@ fn soften(check: &Check, mut fault: Fault) -> Fault {
     fault
 }
 
-fn phases(observation: &Observation) -> Phases {
+pub(crate) fn phases(observation: &Observation) -> Phases {
     let mut phases =
         Phases { dns: observation.dns.as_ref().map(resolution_time), ..Phases::default() };
     for climb in &observation.climbs {

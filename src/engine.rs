@@ -1,0 +1,178 @@
+//! The one loop: starts what is due, folds what ended, publishes what is known.
+//!
+//! `check` runs it until every target was measured once, `serve` until it is told to stop. It
+//! alone reads the clock for the program; the prober times only its own steps.
+#![expect(clippy::disallowed_methods, reason = "the engine decides what now is")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::check::Target;
+use crate::history::{History, Next, Outcome, Setting};
+use crate::limits;
+use crate::model::Expect;
+use crate::observation::Observation;
+use crate::schedule::{Repeat, Schedule, Slot};
+use crate::snapshot::Snapshot;
+
+/// The seam to the network: looks at one target and tells what it saw.
+pub trait Prober: Send + Sync + 'static {
+    /// Climbs the layers of one target. `private` tells that a check expects a private address.
+    fn probe(&self, target: &Target, private: bool) -> impl Future<Output = Observation> + Send;
+}
+
+/// How to run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Once or for ever.
+    pub repeat: Repeat,
+    /// Most probes at the same time.
+    pub concurrency: usize,
+    /// Decides the jitter; a machine's own value keeps its rhythm over restarts.
+    pub seed: u64,
+}
+
+/// One engine over one plan.
+#[derive(Debug)]
+pub struct Engine<P> {
+    prober: Arc<P>,
+    targets: Vec<(Arc<Target>, bool)>,
+    schedule: Schedule,
+    history: History,
+    repeat: Repeat,
+    origin: Instant,
+}
+
+impl<P: Prober> Engine<P> {
+    /// An engine that has measured nothing yet.
+    pub fn new(prober: P, setting: Setting, options: &Options) -> Self {
+        let private =
+            |target: &Arc<Target>| {
+                setting.plan.checks.iter().any(|c| {
+                    c.expectation.expect == Expect::Private && Arc::ptr_eq(&c.target, target)
+                })
+            };
+        let targets: Vec<_> = setting
+            .plan
+            .targets
+            .iter()
+            .map(|target| (Arc::clone(target), private(target)))
+            .collect();
+        Self {
+            prober: Arc::new(prober),
+            schedule: Schedule::new(
+                targets.len(),
+                options.repeat,
+                options.concurrency,
+                options.seed,
+            ),
+            targets,
+            history: History::new(setting, Timestamp::now()),
+            repeat: options.repeat,
+            origin: Instant::now(),
+        }
+    }
+
+    /// The snapshot of this moment.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::new(self.history.snapshot(
+            Timestamp::now(),
+            self.schedule.in_flight(),
+            self.schedule.skipped(),
+        ))
+    }
+
+    /// Runs until all is done or `stop` completes. Snapshots go to `publish` as they change. What
+    /// is in flight when `stop` completes is abandoned and never reported as a failure.
+    pub async fn run(
+        mut self,
+        publish: &watch::Sender<Arc<Snapshot>>,
+        stop: impl Future<Output = ()>,
+    ) -> Arc<Snapshot> {
+        let mut running: JoinSet<Observation> = JoinSet::new();
+        let mut slots: std::collections::HashMap<tokio::task::Id, Slot> =
+            std::collections::HashMap::new();
+        let mut publish_at = Instant::now();
+        let mut dirty = true;
+        tokio::pin!(stop);
+        loop {
+            self.start_due(&mut running, &mut slots);
+            if self.repeat == Repeat::Once && self.schedule.is_idle() {
+                break;
+            }
+            if dirty && Instant::now() >= publish_at {
+                publish.send_replace(self.snapshot());
+                publish_at = Instant::now() + limits::PUBLISH_EVERY;
+                dirty = false;
+            }
+            tokio::select! {
+                biased;
+                () = &mut stop => break,
+                Some(ended) = running.join_next_with_id() => {
+                    self.finish(ended, &mut slots);
+                    dirty = true;
+                }
+                () = sleep_until(publish_at), if dirty => {}
+                () = sleep_until(self.wake_at()) => {
+                    // Ages move on even when nothing ends.
+                    dirty = true;
+                }
+            }
+        }
+        running.abort_all();
+        let last = self.snapshot();
+        publish.send_replace(Arc::clone(&last));
+        last
+    }
+
+    fn start_due(
+        &mut self,
+        running: &mut JoinSet<Observation>,
+        slots: &mut std::collections::HashMap<tokio::task::Id, Slot>,
+    ) {
+        while let Some(start) = self.schedule.start(self.origin.elapsed()) {
+            self.history.started(start.lateness);
+            let Some((target, private)) =
+                self.targets.get(start.slot).map(|(t, p)| (Arc::clone(t), *p))
+            else {
+                continue;
+            };
+            let prober = Arc::clone(&self.prober);
+            let handle = running.spawn(async move { prober.probe(&target, private).await });
+            slots.insert(handle.id(), start.slot);
+        }
+    }
+
+    fn finish(
+        &mut self,
+        ended: Result<(tokio::task::Id, Observation), tokio::task::JoinError>,
+        slots: &mut std::collections::HashMap<tokio::task::Id, Slot>,
+    ) {
+        let (id, outcome) = match ended {
+            Ok((id, observation)) => (id, Outcome::Observed(Arc::new(observation))),
+            Err(error) => (error.id(), Outcome::Broken("a probe panicked".to_owned())),
+        };
+        let Some(slot) = slots.remove(&id) else { return };
+        let now = self.origin.elapsed();
+        let confirm_at = match self.history.fold(slot, &outcome, Timestamp::now()) {
+            Next::Confirm => Some(now + limits::CONFIRM_AFTER),
+            Next::Regular => None,
+        };
+        self.schedule.finish(slot, now, confirm_at);
+    }
+
+    /// When the loop must look again: the next due run, or a while from now.
+    fn wake_at(&self) -> Instant {
+        let idle = Instant::now() + Duration::from_secs(1);
+        // A moment that has passed would spin: what is due then waits for a free place.
+        match self.schedule.next_due() {
+            Some(due) => idle.min(self.origin + due),
+            None => idle,
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Pure renderings of a snapshot: the same value always gives the same bytes.
+
+pub mod metrics;
+pub mod table;

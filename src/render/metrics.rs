@@ -1,0 +1,373 @@
+//! Prometheus metrics of a snapshot, text format 0.0.4.
+//!
+//! Labels come from the plan or from an enum, never from the network. Every series of a planned
+//! check exists from the start; what has no value yet is NaN or 0 as its type asks.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram as HistogramValue, LabelPair, Metric, MetricFamily,
+    MetricType,
+};
+use prometheus::{Encoder, TextEncoder};
+
+use crate::cause::Cause;
+use crate::finding::Finding;
+use crate::model::{Elapsed, Expect, Status};
+use crate::resolution::effective;
+use crate::snapshot::{CheckReport, Histogram, ScenarioStatus, Snapshot};
+use crate::wire::{REVISION, VERSION};
+
+/// The content type of [`text`].
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// All metrics of a snapshot.
+pub fn text(snapshot: &Snapshot) -> String {
+    let mut families = Families::default();
+    checks(&mut families, snapshot);
+    tls(&mut families, snapshot);
+    servers(&mut families, snapshot);
+    whole(&mut families, snapshot);
+    itself(&mut families, snapshot);
+    families.encode()
+}
+
+#[derive(Default)]
+struct Families {
+    families: Vec<MetricFamily>,
+}
+
+impl Families {
+    /// Adds a family; one without a sample is left out, as the format asks.
+    fn add(&mut self, name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) {
+        if metrics.is_empty() {
+            return;
+        }
+        let mut family = MetricFamily::default();
+        family.set_name(format!("vnetprobe_{name}"));
+        family.set_help(help.to_owned());
+        family.set_field_type(kind);
+        family.set_metric(metrics);
+        self.families.push(family);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, metrics: Vec<Metric>) {
+        self.add(name, help, MetricType::GAUGE, metrics);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, metrics: Vec<Metric>) {
+        self.add(name, help, MetricType::COUNTER, metrics);
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, metrics: Vec<Metric>) {
+        self.add(name, help, MetricType::HISTOGRAM, metrics);
+    }
+
+    fn encode(&self) -> String {
+        let mut out = Vec::new();
+        // Writing to memory fails only for a family without samples, which `add` never lets in.
+        let written = TextEncoder::new().encode(&self.families, &mut out);
+        match (written, String::from_utf8(out)) {
+            (Ok(()), Ok(text)) => text,
+            (Err(error), _) => format!("# failed to write metrics: {error}\n"),
+            (_, Err(error)) => format!("# failed to write metrics: {error}\n"),
+        }
+    }
+}
+
+type Labels = Vec<(&'static str, String)>;
+
+fn pairs(labels: Labels) -> Vec<LabelPair> {
+    labels
+        .into_iter()
+        .map(|(name, value)| {
+            let mut pair = LabelPair::default();
+            pair.set_name(name.to_owned());
+            pair.set_value(value);
+            pair
+        })
+        .collect()
+}
+
+fn gauge(labels: Labels, value: f64) -> Metric {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    let mut metric = Metric::from_label(pairs(labels));
+    metric.set_gauge(gauge);
+    metric
+}
+
+fn counter(labels: Labels, value: u64) -> Metric {
+    let mut counter = Counter::default();
+    counter.set_value(value as f64);
+    let mut metric = Metric::from_label(pairs(labels));
+    metric.set_counter(counter);
+    metric
+}
+
+fn histogram(labels: Labels, histogram: &Histogram) -> Metric {
+    let mut cumulative = 0;
+    let buckets = histogram
+        .bounds
+        .iter()
+        .zip(&histogram.counts)
+        .map(|(bound, count)| {
+            cumulative += count;
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(*bound);
+            bucket.set_cumulative_count(cumulative);
+            bucket
+        })
+        .collect();
+    let mut value = HistogramValue::default();
+    value.set_bucket(buckets);
+    value.set_sample_count(histogram.count());
+    value.set_sample_sum(histogram.sum);
+    let mut metric = Metric::from_label(pairs(labels));
+    metric.set_histogram(value);
+    metric
+}
+
+fn of(report: &CheckReport) -> Labels {
+    let target = &report.check.target;
+    vec![
+        ("requirement", report.check.requirement.clone()),
+        ("host", target.host.to_string()),
+        ("port", target.port.map(|port| port.to_string()).unwrap_or_default()),
+        ("kind", target.kind.to_string()),
+    ]
+}
+
+fn with(report: &CheckReport, name: &'static str, value: &str) -> Labels {
+    let mut labels = of(report);
+    labels.push((name, value.to_owned()));
+    labels
+}
+
+fn time(at: Option<Timestamp>) -> f64 {
+    at.map_or(0.0, |at| at.as_millisecond() as f64 / 1e3)
+}
+
+fn truth(value: bool) -> f64 {
+    if value { 1.0 } else { 0.0 }
+}
+
+fn checks(families: &mut Families, snapshot: &Snapshot) {
+    let each = |value: &dyn Fn(&CheckReport) -> f64| -> Vec<Metric> {
+        snapshot.checks.iter().map(|report| gauge(of(report), value(report))).collect()
+    };
+    let count = |value: &dyn Fn(&CheckReport) -> u64| -> Vec<Metric> {
+        snapshot.checks.iter().map(|report| counter(of(report), value(report))).collect()
+    };
+    let many = |value: &dyn Fn(&Arc<CheckReport>) -> Vec<Metric>| -> Vec<Metric> {
+        snapshot.checks.iter().flat_map(value).collect()
+    };
+    families.gauge(
+        "probe_success",
+        "Whether the last published result is pass or warn (1) or not (0).",
+        each(&|r| truth(matches!(r.status(), Status::Pass | Status::Warn))),
+    );
+    families.gauge(
+        "probe_status",
+        "The status of the check: 1 for the current one, 0 for the others.",
+        many(&|r| {
+            Status::ALL
+                .iter()
+                .map(|s| gauge(with(r, "status", s.as_str()), truth(r.status() == *s)))
+                .collect()
+        }),
+    );
+    families.gauge(
+        "probe_cause_info",
+        "The current cause of a check that does not plainly pass.",
+        many(&|r| {
+            r.cause().map(|c| gauge(with(r, "cause", c.as_str()), 1.0)).into_iter().collect()
+        }),
+    );
+    families.gauge(
+        "probe_duration_seconds",
+        "Time of the last measurement, all phases together.",
+        each(&|r| r.verdict.as_ref().map_or(f64::NAN, |v| v.phases.total().seconds())),
+    );
+    families.gauge(
+        "probe_phase_duration_seconds",
+        "Time of one phase of the last measurement; NaN for a phase that was not reached.",
+        many(&|r| {
+            let phases = r.verdict.as_ref().map(|v| v.phases).unwrap_or_default();
+            phases
+                .named()
+                .iter()
+                .map(|(name, elapsed)| {
+                    gauge(with(r, "phase", name), elapsed.map_or(f64::NAN, Elapsed::seconds))
+                })
+                .collect()
+        }),
+    );
+    families.gauge(
+        "probe_last_run_timestamp_seconds",
+        "When the check was last measured; 0 before.",
+        each(&|r| time(r.last_run_at)),
+    );
+    families.gauge(
+        "probe_last_success_timestamp_seconds",
+        "When the check last passed; 0 before.",
+        each(&|r| time(r.last_success_at)),
+    );
+    families.counter("probe_attempts_total", "Measurements made.", count(&|r| r.attempts));
+    families.counter("probe_failures_total", "Measurements that failed.", count(&|r| r.failures));
+    families.gauge(
+        "probe_addresses",
+        "Addresses the name resolves to for applications on this machine.",
+        many(&|r| {
+            let (v4, v6) = addresses(r);
+            vec![
+                gauge(with(r, "family", "ipv4"), v4 as f64),
+                gauge(with(r, "family", "ipv6"), v6 as f64),
+            ]
+        }),
+    );
+    families.gauge(
+        "probe_expected_private",
+        "Whether the name must resolve to private addresses.",
+        each(&|r| truth(r.check.expectation.expect == Expect::Private)),
+    );
+    families.gauge(
+        "probe_resolved_private",
+        "Whether the name resolves to private addresses only.",
+        each(&|r| truth(r.verdict.as_ref().is_some_and(|v| v.resolved_private))),
+    );
+}
+
+fn addresses(report: &CheckReport) -> (usize, usize) {
+    let Some(observation) = &report.observation else { return (0, 0) };
+    let addresses = match &observation.dns {
+        Some(dns) => effective(dns).addresses(),
+        None => observation.climbs.iter().map(|climb| climb.ip).collect(),
+    };
+    let v4 = addresses.iter().filter(|ip| ip.is_ipv4()).count();
+    (v4, addresses.len() - v4)
+}
+
+fn tls(families: &mut Families, snapshot: &Snapshot) {
+    let mut ends = Vec::new();
+    let mut infos = Vec::new();
+    for report in &snapshot.checks {
+        let Some(tls) = report.observation.as_ref().and_then(|o| o.tls()) else { continue };
+        if let Some(leaf) = tls.chain.first() {
+            ends.push(gauge(of(report), time(Some(leaf.not_after))));
+        }
+        if let crate::observation::TlsOutcome::Established { version, cipher, .. } = &tls.outcome {
+            let mut labels = with(report, "version", version);
+            labels.push(("cipher", cipher.clone()));
+            infos.push(gauge(labels, 1.0));
+        }
+    }
+    families.gauge(
+        "probe_tls_certificate_not_after_timestamp_seconds",
+        "When the certificate the service shows ends.",
+        ends,
+    );
+    families.gauge("probe_tls_info", "TLS version and cipher of the last handshake.", infos);
+}
+
+fn servers(families: &mut Families, snapshot: &Snapshot) {
+    let servers = &snapshot.counters.dns_servers;
+    let label = |server: &std::net::SocketAddr| vec![("server", server.to_string())];
+    families.counter(
+        "dns_server_queries_total",
+        "Questions sent to a DNS server.",
+        servers.iter().map(|(s, c)| counter(label(s), c.queries)).collect(),
+    );
+    families.counter(
+        "dns_server_failures_total",
+        "Questions a DNS server did not answer, or answered SERVFAIL or REFUSED.",
+        servers.iter().map(|(s, c)| counter(label(s), c.failures)).collect(),
+    );
+    families.histogram(
+        "dns_server_duration_seconds",
+        "Time until a DNS server answered or was given up.",
+        servers.iter().map(|(s, c)| histogram(label(s), &c.duration)).collect(),
+    );
+}
+
+fn whole(families: &mut Families, snapshot: &Snapshot) {
+    let ready = |status| truth(matches!(status, ScenarioStatus::Ready | ScenarioStatus::Degraded));
+    families.gauge(
+        "scenario_ready",
+        "Whether a thing people do can be done (1: ready or degraded).",
+        snapshot
+            .scenarios
+            .iter()
+            .map(|s| gauge(vec![("scenario", s.scenario.id.clone())], ready(s.status)))
+            .collect(),
+    );
+    let found =
+        |cause: &Cause| snapshot.findings.iter().filter(|f: &&Finding| f.cause == *cause).count();
+    families.gauge(
+        "findings",
+        "Real-world faults found, by cause.",
+        Cause::ALL.iter().map(|c| gauge(vec![("cause", c.to_string())], found(c) as f64)).collect(),
+    );
+    let with_status =
+        |status: &Status| snapshot.checks.iter().filter(|r| r.status() == *status).count();
+    families.gauge(
+        "checks",
+        "Checks by status.",
+        Status::ALL
+            .iter()
+            .map(|s| gauge(vec![("status", s.to_string())], with_status(s) as f64))
+            .collect(),
+    );
+    families.gauge(
+        "requirements_uncovered",
+        "Requirements that no check covers.",
+        vec![gauge(Vec::new(), snapshot.plan.uncovered().count() as f64)],
+    );
+    let phases = snapshot.counters.phases.iter().map(|((phase, kind), h)| {
+        histogram(vec![("phase", (*phase).to_owned()), ("kind", kind.to_string())], h)
+    });
+    families.histogram(
+        "phase_duration_seconds",
+        "Time per phase and kind of all measurements.",
+        phases.collect(),
+    );
+}
+
+fn itself(families: &mut Families, snapshot: &Snapshot) {
+    let counters = &snapshot.counters;
+    let one = |value: f64| vec![gauge(Vec::new(), value)];
+    families.histogram(
+        "schedule_lateness_seconds",
+        "How late measurements started.",
+        vec![histogram(Vec::new(), &counters.lateness)],
+    );
+    families.gauge("probes_in_flight", "Measurements running now.", one(counters.in_flight as f64));
+    families.counter("probes_skipped_total", "Measurements skipped because the previous one of the same target was still running or waiting.", vec![counter(Vec::new(), counters.skipped)]);
+    families.gauge(
+        "build_info",
+        "This program.",
+        vec![gauge(vec![("version", VERSION.to_owned()), ("revision", REVISION.to_owned())], 1.0)],
+    );
+    families.gauge(
+        "catalog_info",
+        "The catalog in use.",
+        vec![gauge(
+            vec![
+                ("cloud", snapshot.plan.cloud.to_string()),
+                ("date", snapshot.plan.catalog_date.clone()),
+            ],
+            1.0,
+        )],
+    );
+    families.gauge(
+        "config_last_reload_successful",
+        "Whether the last load of the configuration worked.",
+        one(truth(counters.config_reload_successful)),
+    );
+    families.gauge(
+        "config_last_reload_success_timestamp_seconds",
+        "When the configuration in use was loaded.",
+        one(time(Some(counters.config_loaded_at))),
+    );
+}
