@@ -176,3 +176,6 @@ impl<P: Prober> Engine<P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

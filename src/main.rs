@@ -1,1 +1,5 @@
-fn main() {}
+//! The `vnetprobe` command.
+
+fn main() -> std::process::ExitCode {
+    vnetprobe::app::main()
+}

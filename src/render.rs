@@ -1,5 +1,10 @@
 //! Pure renderings of a snapshot: the same value always gives the same bytes.
 
+pub mod evidence;
 pub mod explain;
+pub mod junit;
+pub mod layout;
+pub mod markdown;
 pub mod metrics;
+pub mod plan;
 pub mod table;

@@ -157,9 +157,6 @@ fn checks(families: &mut Families, snapshot: &Snapshot) {
     let each = |value: &dyn Fn(&CheckReport) -> f64| -> Vec<Metric> {
         snapshot.checks.iter().map(|report| gauge(of(report), value(report))).collect()
     };
-    let count = |value: &dyn Fn(&CheckReport) -> u64| -> Vec<Metric> {
-        snapshot.checks.iter().map(|report| counter(of(report), value(report))).collect()
-    };
     let many = |value: &dyn Fn(&Arc<CheckReport>) -> Vec<Metric>| -> Vec<Metric> {
         snapshot.checks.iter().flat_map(value).collect()
     };
@@ -204,6 +201,17 @@ fn checks(families: &mut Families, snapshot: &Snapshot) {
                 .collect()
         }),
     );
+    counts(families, snapshot);
+}
+
+/// Times, counters and addresses of each check.
+fn counts(families: &mut Families, snapshot: &Snapshot) {
+    let each = |value: &dyn Fn(&CheckReport) -> f64| -> Vec<Metric> {
+        snapshot.checks.iter().map(|report| gauge(of(report), value(report))).collect()
+    };
+    let count = |value: &dyn Fn(&CheckReport) -> u64| -> Vec<Metric> {
+        snapshot.checks.iter().map(|report| counter(of(report), value(report))).collect()
+    };
     families.gauge(
         "probe_last_run_timestamp_seconds",
         "When the check was last measured; 0 before.",
@@ -219,13 +227,17 @@ fn checks(families: &mut Families, snapshot: &Snapshot) {
     families.gauge(
         "probe_addresses",
         "Addresses the name resolves to for applications on this machine.",
-        many(&|r| {
-            let (v4, v6) = addresses(r);
-            vec![
-                gauge(with(r, "family", "ipv4"), v4 as f64),
-                gauge(with(r, "family", "ipv6"), v6 as f64),
-            ]
-        }),
+        snapshot
+            .checks
+            .iter()
+            .flat_map(|r| {
+                let (v4, v6) = addresses(r);
+                vec![
+                    gauge(with(r, "family", "ipv4"), v4 as f64),
+                    gauge(with(r, "family", "ipv6"), v6 as f64),
+                ]
+            })
+            .collect(),
     );
     families.gauge(
         "probe_expected_private",

@@ -1,1 +1,236 @@
+//! The answer on a terminal: findings first, then scenarios, then every check.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::evidence;
+use super::layout::{Layout, Tone, sign};
+use crate::cause::Cause;
+use crate::finding::Finding;
+use crate::model::Status;
+use crate::snapshot::{CheckReport, ScenarioStatus, Snapshot};
+use crate::wire::VERSION;
+
+/// How much to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// What a person needs first.
+    Brief,
+    /// With the evidence of every check and all uncovered requirements.
+    Verbose,
+}
+
+/// The whole answer.
+pub fn report(snapshot: &Snapshot, layout: Layout, detail: Detail) -> String {
+    let mut out = String::new();
+    head(&mut out, snapshot, layout);
+    for found in &snapshot.findings {
+        finding(&mut out, snapshot, found, layout);
+    }
+    scenarios(&mut out, snapshot, layout);
+    checks(&mut out, snapshot, layout, detail);
+    uncovered(&mut out, snapshot, layout, detail);
+    foot(&mut out, snapshot, layout);
+    out
+}
+
+/// One sentence that answers "is it broken?".
+pub fn headline(snapshot: &Snapshot) -> String {
+    let total = snapshot.scenarios.len();
+    let count = |status| snapshot.scenarios.iter().filter(|s| s.status == status).count();
+    let (blocked, unknown) = (count(ScenarioStatus::Blocked), count(ScenarioStatus::Unknown));
+    let faults = snapshot.findings.iter().filter(|f| f.status == Status::Fail).count();
+    let ours = snapshot.findings.iter().filter(|f| f.status == Status::Unknown).count();
+    let watch = snapshot.findings.len() - faults - ours;
+    let plural =
+        |n: usize, word: &str| if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") };
+    if !snapshot.is_complete() {
+        let measured = snapshot.checks.iter().filter(|c| c.verdict.is_some()).count();
+        return format!(
+            "The first round is running: {measured} of {} have a result.",
+            plural(snapshot.checks.len(), "check")
+        );
+    }
+    let of_scenarios =
+        if total == 0 { String::new() } else { format!(" of {}", plural(total, "scenario")) };
+    match (faults, ours, watch) {
+        (0, 0, 0) if snapshot.checks.is_empty() => "Nothing was checked.".to_owned(),
+        (0, 0, 0) if unknown > 0 => {
+            format!("Nothing is broken, but {unknown}{of_scenarios} could not be fully measured.")
+        }
+        (0, 0, 0) => "Everything that was checked is reachable.".to_owned(),
+        (0, 0, watch) => format!("Everything works; {} to look at.", plural(watch, "thing")),
+        (0, ours, _) => format!(
+            "{} of this machine keeps {unknown}{of_scenarios} from being measured.",
+            plural(ours, "fault")
+        ),
+        (faults, ..) if blocked > 0 => format!(
+            "{} {} {blocked}{of_scenarios}.",
+            plural(faults, "fault"),
+            if faults == 1 { "blocks" } else { "block" }
+        ),
+        (faults, ..) => format!("{} found; no scenario is blocked.", plural(faults, "fault")),
+    }
+}
+
+fn head(out: &mut String, snapshot: &Snapshot, layout: Layout) {
+    let region = if snapshot.plan.region.is_empty() { "" } else { " " };
+    let line = format!(
+        "vnetprobe {VERSION} on {}, {}{region}{}, catalog {}",
+        snapshot.machine.hostname,
+        snapshot.plan.cloud,
+        snapshot.plan.region,
+        snapshot.plan.catalog_date
+    );
+    layout.hang_toned(out, "", 0, &line, Some(Tone::Quiet));
+    for trouble in &snapshot.machine.troubles {
+        layout.hang(out, "! ", 2, trouble);
+    }
+    out.push('\n');
+    layout.hang_toned(out, "", 0, &headline(snapshot), Some(Tone::Strong));
+}
+
+fn finding(out: &mut String, snapshot: &Snapshot, found: &Finding, layout: Layout) {
+    let (symbol, tone) = sign(found.status);
+    out.push('\n');
+    let lead = layout.paint(tone, &format!("{symbol} {}", found.status));
+    layout.hang_toned(
+        out,
+        &format!("{lead}  "),
+        4 + found.status.as_str().len(),
+        &found.title,
+        Some(Tone::Strong),
+    );
+    let titles: Vec<&str> = found
+        .scenarios
+        .iter()
+        .map(|id| {
+            snapshot
+                .plan
+                .scenarios
+                .iter()
+                .find(|s| s.id == *id)
+                .map_or(id.as_str(), |s| s.title.as_str())
+        })
+        .collect();
+    let mut row = |label: &str, text: &str| {
+        layout.hang(
+            out,
+            &format!("  {}  ", layout.paint(Tone::Quiet, &format!("{label:<7}"))),
+            11,
+            text,
+        )
+    };
+    row("cause", found.cause.as_str());
+    if !titles.is_empty() {
+        row(if found.status == Status::Fail { "blocks" } else { "touches" }, &titles.join("; "));
+    }
+    for line in &found.evidence {
+        row("seen", line);
+    }
+    for line in &found.fix {
+        row("ask", line);
+    }
+    for line in &found.prove {
+        row("show", line);
+    }
+}
+
+fn scenarios(out: &mut String, snapshot: &Snapshot, layout: Layout) {
+    if snapshot.scenarios.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{}", layout.paint(Tone::Strong, "Scenarios"));
+    for report in &snapshot.scenarios {
+        let (symbol, tone) = match report.status {
+            ScenarioStatus::Ready => sign(Status::Pass),
+            ScenarioStatus::Degraded => sign(Status::Warn),
+            ScenarioStatus::Unknown => sign(Status::Unknown),
+            ScenarioStatus::Blocked => sign(Status::Fail),
+        };
+        let lead = layout.paint(tone, &format!("{symbol} {:<8}", report.status));
+        let why = match (report.status, report.checks) {
+            (_, 0) => "; no check covers it yet".to_owned(),
+            (ScenarioStatus::Ready, _) => String::new(),
+            (_, checks) => format!("; {} of its {checks} checks", report.blocked_by.len()),
+        };
+        layout.hang(out, &format!("  {lead}  "), 14, &format!("{}{why}", report.scenario.title));
+    }
+}
+
+fn checks(out: &mut String, snapshot: &Snapshot, layout: Layout, detail: Detail) {
+    let _ = writeln!(out, "\n{}", layout.paint(Tone::Strong, "Checks"));
+    let mut shown: BTreeSet<(&crate::check::Target, Option<Cause>)> = BTreeSet::new();
+    let groups = snapshot.plan.scenarios.iter().map(|s| (s.title.as_str(), Some(s.id.as_str())));
+    for (title, id) in groups.chain([("Other", None)]) {
+        let belongs = |r: &&std::sync::Arc<CheckReport>| {
+            id.is_none_or(|id| r.check.scenarios.iter().any(|s| s == id))
+        };
+        let mut rows: Vec<&CheckReport> = Vec::new();
+        for report in snapshot.checks.iter().filter(belongs) {
+            // Needed by several requirements, measured once, told once.
+            if shown.insert((&report.check.target, report.cause())) {
+                rows.push(report);
+            }
+        }
+        if rows.is_empty() {
+            continue;
+        }
+        let _ = writeln!(out, "  {}", layout.paint(Tone::Quiet, title));
+        rows.sort_by_key(|report| std::cmp::Reverse(report.status()));
+        for report in rows {
+            check(out, report, layout, detail);
+        }
+    }
+}
+
+fn check(out: &mut String, report: &CheckReport, layout: Layout, detail: Detail) {
+    let (symbol, tone) = sign(report.status());
+    let lead = format!("    {} ", layout.paint(tone, &format!("{symbol} {:<7}", report.status())));
+    let target = format!("{} {}", report.check.target.authority(), report.check.target.kind);
+    let text = match (&report.verdict, report.cause()) {
+        (Some(verdict), None) => {
+            format!("{target}  {:.0} ms", verdict.phases.total().seconds() * 1e3)
+        }
+        (_, Some(cause)) => format!("{target}  {cause}\n{}", report.summary()),
+        (None, None) => format!("{target}  {}", report.summary()),
+    };
+    layout.hang(out, &lead, 14, &text);
+    if detail == Detail::Verbose {
+        for line in evidence::lines(report) {
+            layout.hang_toned(out, &" ".repeat(16), 16, &line, Some(Tone::Quiet));
+        }
+    }
+}
+
+fn uncovered(out: &mut String, snapshot: &Snapshot, layout: Layout, detail: Detail) {
+    let count = snapshot.plan.uncovered().count();
+    if count == 0 {
+        return;
+    }
+    if detail == Detail::Brief {
+        let _ = writeln!(out);
+        layout.hang(out, "", 0, &format!("{count} requirements are not (fully) covered; `vnetprobe plan` or --verbose tells why."));
+        return;
+    }
+    let _ = writeln!(out, "\n{}", layout.paint(Tone::Strong, "Not covered"));
+    for (requirement, reason) in snapshot.plan.uncovered() {
+        layout.hang(
+            out,
+            "  - ",
+            4,
+            &format!("{} ({}): {reason}", requirement.pattern, requirement.id),
+        );
+    }
+}
+
+fn foot(out: &mut String, snapshot: &Snapshot, layout: Layout) {
+    let summary = snapshot.summary();
+    let seconds = snapshot.taken_at.duration_since(snapshot.started_at).as_secs_f64();
+    let line = format!(
+        "{} pass, {} warn, {} fail, {} unknown, {} uncovered in {seconds:.1} s",
+        summary.pass, summary.warn, summary.fail, summary.unknown, summary.uncovered
+    );
+    let _ = writeln!(out);
+    layout.hang_toned(out, "", 0, &line, Some(Tone::Strong));
+}

@@ -1,0 +1,92 @@
+//! The answer as Markdown, to paste into a ticket.
+
+use std::fmt::Write as _;
+
+use super::evidence;
+use super::table::headline;
+use crate::model::Status;
+use crate::snapshot::Snapshot;
+use crate::wire::VERSION;
+
+/// The whole answer.
+pub fn report(snapshot: &Snapshot) -> String {
+    let mut out = format!("# {}\n\n", plain(&headline(snapshot)));
+    let machine = &snapshot.machine;
+    let addresses: Vec<String> =
+        machine.addresses.iter().map(|a| a.network.addr().to_string()).collect();
+    let servers: Vec<String> = machine.dns_servers.iter().map(ToString::to_string).collect();
+    let _ = writeln!(
+        out,
+        "vnetprobe {VERSION} on {} ({}), DNS servers {}, {}, catalog {}, at {:.0}\n",
+        plain(&machine.hostname),
+        addresses.join(", "),
+        servers.join(", "),
+        snapshot.plan.cloud,
+        snapshot.plan.catalog_date,
+        snapshot.taken_at
+    );
+    for finding in &snapshot.findings {
+        let _ = writeln!(out, "## {}: {}\n", finding.status, plain(&finding.title));
+        let _ =
+            writeln!(out, "Cause `{}`; touches {}.\n", finding.cause, finding.scenarios.join(", "));
+        for line in &finding.evidence {
+            let _ = writeln!(out, "- seen: {}", plain(line));
+        }
+        for line in &finding.fix {
+            let _ = writeln!(out, "- ask: {}", plain(line));
+        }
+        for line in &finding.prove {
+            let _ = writeln!(out, "\n```sh\n{}\n```", line.replace("```", "'''"));
+        }
+        out.push('\n');
+    }
+    out.push_str("## Scenarios\n\n| scenario | state |\n|---|---|\n");
+    for report in &snapshot.scenarios {
+        let _ = writeln!(out, "| {} | {} |", plain(&report.scenario.title), report.status);
+    }
+    out.push_str(
+        "\n## Checks\n\n| status | target | kind | cause | what |\n|---|---|---|---|---|\n",
+    );
+    for report in &snapshot.checks {
+        let target = &report.check.target;
+        let cause = report.cause().map_or("", crate::cause::Cause::as_str);
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {cause} | {} |",
+            report.status(),
+            target.authority(),
+            target.kind,
+            plain(report.summary())
+        );
+    }
+    failing_evidence(&mut out, snapshot);
+    out
+}
+
+fn failing_evidence(out: &mut String, snapshot: &Snapshot) {
+    for report in snapshot.checks.iter().filter(|r| r.status() == Status::Fail) {
+        let _ = writeln!(out, "\n### Evidence: {}\n\n```text", plain(&report.check.id));
+        for line in evidence::lines(report) {
+            let _ = writeln!(out, "{}", line.replace("```", "'''"));
+        }
+        out.push_str("```\n");
+    }
+}
+
+/// Text that Markdown and HTML leave as it is.
+fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '&' => out.push_str("&amp;"),
+            '|' | '*' | '_' | '`' | '[' | ']' | '#' => {
+                out.push('\\');
+                out.push(c);
+            }
+            '\n' => out.push(' '),
+            _ => out.push(c),
+        }
+    }
+    out
+}
