@@ -19,5 +19,7 @@ pub mod scenario;
 pub mod schedule;
 pub mod settings;
 pub mod snapshot;
+pub mod suggest;
+pub mod target;
 pub mod verdict;
 pub mod wire;
