@@ -1,4 +1,5 @@
 //! vnetprobe
+pub mod catalog;
 pub mod cause;
 pub mod check;
 pub mod condition;
