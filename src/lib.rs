@@ -3,6 +3,7 @@ pub mod catalog;
 pub mod cause;
 pub mod check;
 pub mod condition;
+pub mod config;
 pub mod engine;
 pub mod finding;
 pub mod history;

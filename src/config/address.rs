@@ -1,0 +1,200 @@
+//! Networks, addresses, DNS servers, the listener and the proxy.
+
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+
+use super::reader::{Complaint, quoted};
+use crate::model::Host;
+use crate::target;
+
+/// Port of DNS servers that say none.
+const DNS_PORT: u16 = 53;
+
+/// A network in CIDR form without host bits.
+pub(super) fn network(text: &str) -> Result<IpNet, Complaint> {
+    let text = text.trim();
+    if let Ok(address) = text.parse::<IpAddr>() {
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        return Err(Complaint::new(format!("{} is an address, not a network", quoted(text)))
+            .hint(format!("for this address alone write `{address}/{bits}`")));
+    }
+    let Ok(network) = text.parse::<IpNet>() else {
+        return Err(Complaint::new(format!("{} is not a network", quoted(text)))
+            .hint("write an address and a prefix length, such as `10.0.0.0/8`"));
+    };
+    if network.trunc() != network {
+        let meant = network.trunc();
+        return Err(Complaint::new(format!("{} has host bits set", quoted(text)))
+            .hint(format!("the network is `{meant}`")));
+    }
+    Ok(network)
+}
+
+/// A plain address.
+pub(super) fn address(text: &str) -> Result<IpAddr, Complaint> {
+    let text = text.trim();
+    text.parse().map_err(|_| {
+        let complaint = Complaint::new(format!("{} is not an IP address", quoted(text)));
+        if text.contains('/') || text.parse::<SocketAddr>().is_ok() {
+            complaint.hint("write the address alone, without prefix length or port")
+        } else {
+            complaint
+        }
+    })
+}
+
+/// A DNS server: an address, with a port unless it is 53.
+pub(super) fn dns_server(text: &str) -> Result<SocketAddr, Complaint> {
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let parsed = match bare.parse::<IpAddr>() {
+        Ok(address) => Ok(SocketAddr::new(address, DNS_PORT)),
+        Err(_) => text.parse::<SocketAddr>(),
+    };
+    match parsed {
+        Ok(server) if server.port() == 0 => {
+            Err(Complaint::new(format!("{} has port 0", quoted(text))).hint("1 to 65535"))
+        }
+        Ok(server) if server.ip().is_unspecified() => {
+            Err(Complaint::new(format!("{} is no server's address", quoted(text))))
+        }
+        Ok(server) => Ok(server),
+        Err(_) => Err(Complaint::new(format!("{} is not a DNS server", quoted(text)))
+            .hint("write its address: `10.0.0.4`, `10.0.0.4:5353` or `[fd00::4]:53`")),
+    }
+}
+
+/// Where to listen: an address and a port; port 0 lets the system choose.
+pub(super) fn listener(text: &str) -> Result<SocketAddr, Complaint> {
+    let text = text.trim();
+    text.parse().map_err(|_| {
+        let complaint = Complaint::new(format!("{} is not an address to listen on", quoted(text)));
+        let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+        let port_ok = port.parse::<u16>().is_ok();
+        match (text.parse::<IpAddr>(), host) {
+            (Ok(IpAddr::V4(address)), _) => {
+                complaint.hint(format!("add a port: `{address}:19115`"))
+            }
+            (Ok(IpAddr::V6(address)), _) => {
+                complaint.hint(format!("add brackets and a port: `[{address}]:19115`"))
+            }
+            (Err(_), "") if port_ok => {
+                complaint.hint(format!("for all addresses write `0.0.0.0:{port}`"))
+            }
+            (Err(_), "localhost") if port_ok => complaint.hint(format!("write `127.0.0.1:{port}`")),
+            _ => complaint.hint("write an address and a port, such as `127.0.0.1:19115`"),
+        }
+    })
+}
+
+/// The URL of an HTTP proxy. It may hold a password, so no message repeats any part of it.
+pub(super) fn proxy(text: &str) -> Result<String, Complaint> {
+    const FORM: &str = "write `http://proxy.contoso.mil:3128`";
+    let text = text.trim();
+    let scheme = |name: &str| text.get(..name.len()).filter(|t| t.eq_ignore_ascii_case(name));
+    if scheme("https://").is_some() {
+        return Err(Complaint::new("proxies that speak TLS themselves are not supported")
+            .hint("nearly every proxy is an http:// one, also for https targets"));
+    }
+    let Some(rest) = scheme("http://").and_then(|scheme| text.get(scheme.len()..)) else {
+        return Err(Complaint::new("a proxy's URL begins with http://").hint(FORM));
+    };
+    if rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(Complaint::new("a proxy's URL cannot contain blanks")
+            .hint("in a user name or password write a blank as %20"));
+    }
+    let (user, authority) = rest.rsplit_once('@').unwrap_or(("", rest));
+    if user.contains(['@', '/', '?', '#']) {
+        return Err(Complaint::new(
+            "the proxy's user or password has a character that ends it early",
+        )
+        .hint("write @ as %40, / as %2F, ? as %3F and # as %23"));
+    }
+    let authority = authority.strip_suffix('/').unwrap_or(authority);
+    if authority.contains(['/', '?', '#']) {
+        return Err(Complaint::new("a proxy's URL has no path").hint(FORM));
+    }
+    let (host, port) = split_port(authority);
+    let host_ok =
+        matches!((target::host(host), host.contains(':')), (Ok(_), false) | (Ok(Host::Ip(_)), _));
+    if !host_ok {
+        return Err(Complaint::new("the proxy's host is not valid").hint(FORM));
+    }
+    if port.is_some_and(|port| target::port(port).is_err()) {
+        return Err(Complaint::new("the proxy's port is not between 1 and 65535").hint(FORM));
+    }
+    Ok(text.to_owned())
+}
+
+/// Splits a port off; the colons of an IPv6 address in brackets are none.
+fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (authority, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_have_no_host_bits() {
+        assert_eq!(network("10.0.0.0/8").unwrap().to_string(), "10.0.0.0/8");
+        assert_eq!(network("fd00::/8").unwrap().to_string(), "fd00::/8");
+        for (text, hint) in [
+            ("10.0.0.5/8", "the network is `10.0.0.0/8`"),
+            ("10.0.0.5", "for this address alone write `10.0.0.5/32`"),
+            ("fd00::4", "for this address alone write `fd00::4/128`"),
+            ("10.0.0.0/33", "write an address and a prefix length, such as `10.0.0.0/8`"),
+        ] {
+            assert_eq!(network(text).unwrap_err().hint.unwrap(), hint, "{text}");
+        }
+    }
+
+    #[test]
+    fn dns_servers_have_a_port_when_they_say_so() {
+        for (text, expected) in [
+            ("10.0.0.4", "10.0.0.4:53"),
+            ("10.0.0.4:5353", "10.0.0.4:5353"),
+            ("fd00::4", "[fd00::4]:53"),
+            ("[fd00::4]", "[fd00::4]:53"),
+            ("[fd00::4]:5353", "[fd00::4]:5353"),
+        ] {
+            assert_eq!(dns_server(text).unwrap().to_string(), expected, "{text}");
+        }
+        for text in ["dns.contoso.mil", "10.0.0.4:0", "10.0.0.4:99999", "0.0.0.0", ""] {
+            assert!(dns_server(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn proxies_are_http_urls_whose_password_is_never_repeated() {
+        for text in [
+            "http://proxy.contoso.mil",
+            "http://proxy.contoso.mil:3128/",
+            "HTTP://bob:hunter2@10.0.0.4:8080",
+            "http://[fd00::4]:3128",
+        ] {
+            assert_eq!(proxy(text).unwrap(), text);
+        }
+        for text in [
+            "proxy:3128",
+            "https://bob:hunter2@proxy",
+            "bob:hunter2@proxy",
+            "http://bob:hunter2",
+            "http://bob:hunter2@proxy:0",
+            "http://bob:hunter2@proxy:x",
+            "http://bob:hunter2@proxy/path",
+            "http://bob:hun/ter2@proxy",
+            "http://bob:hunter2@",
+            "http://bob:hunter2@a:b:c",
+            "http://bob:hunter 2@proxy",
+            "http://",
+        ] {
+            let complaint = proxy(text).unwrap_err();
+            assert!(!format!("{complaint:?}").contains("hun"), "{complaint:?}");
+        }
+    }
+}
