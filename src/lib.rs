@@ -1,7 +1,9 @@
 //! vnetprobe
+pub mod app;
 pub mod catalog;
 pub mod cause;
 pub mod check;
+pub mod cli;
 pub mod condition;
 pub mod config;
 pub mod engine;
@@ -14,14 +16,16 @@ pub mod model;
 pub mod observation;
 pub mod parameters;
 pub mod plan;
+pub mod probe;
 pub mod render;
 pub mod requirement;
 pub mod resolution;
 pub mod scenario;
 pub mod schedule;
+pub mod server;
 pub mod settings;
 pub mod snapshot;
-pub mod suggest;
+mod suggest;
 pub mod target;
 pub mod verdict;
 pub mod wire;

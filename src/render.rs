@@ -6,5 +6,6 @@ pub mod junit;
 pub mod layout;
 pub mod markdown;
 pub mod metrics;
+pub mod page;
 pub mod plan;
 pub mod table;

@@ -1,0 +1,175 @@
+//! The HTTP edge: routes over the newest snapshot, security headers, and who may ask.
+//!
+//! Nothing here waits for anything but the network: a request takes the newest snapshot and renders
+//! it. The page carries strangers' texts, so every answer forbids scripts and outside resources;
+//! the listener is meant for people on this machine, so names that are not its own are refused,
+//! or a web page elsewhere could rebind its name to this address and read the answers.
+
+mod guard;
+mod problem;
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{from_fn_with_state, map_response_with_state};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
+
+use crate::limits;
+use crate::model::printable;
+use crate::render::page::{self, View};
+use crate::snapshot::Snapshot;
+
+use problem::problem;
+
+/// Content type of the Prometheus text format.
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// Content type of everything under `/api`.
+const JSON: &str = "application/json";
+
+/// The renderings that are served besides the page.
+#[derive(Debug, Clone, Copy)]
+pub struct Renderers {
+    /// `/metrics`.
+    pub metrics: fn(&Snapshot) -> String,
+    /// `/api/v1/report`.
+    pub report: fn(&Snapshot) -> String,
+    /// `/api/v1/checks/{id}`; nothing when there is no such check.
+    pub check: fn(&Snapshot, &str) -> Option<String>,
+    /// `/api/v1/findings`.
+    pub findings: fn(&Snapshot) -> String,
+}
+
+/// What the routes work with.
+#[derive(Debug, Clone)]
+pub struct ServerState {
+    /// Always holds the newest snapshot.
+    pub snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// How it is rendered.
+    pub renderers: Renderers,
+    /// Names under which this server may be asked, besides addresses, `localhost` and the
+    /// machine's own name.
+    pub names: Vec<String>,
+}
+
+impl ServerState {
+    /// The newest snapshot, without holding the lock any longer than it takes to clone a pointer.
+    fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshots.borrow())
+    }
+}
+
+type Shared = State<Arc<ServerState>>;
+
+/// All routes.
+pub fn router(state: ServerState) -> Router {
+    let state = Arc::new(state);
+    Router::new()
+        .route("/", get(overview))
+        .route("/checks/{id}", get(check_page))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/report", get(report))
+        .route("/api/v1/checks/{id}", get(check_json))
+        .route("/api/v1/findings", get(findings))
+        .route("/-/healthy", get(async || "ok"))
+        .route("/-/ready", get(ready))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(limits::REQUEST_BODY_BYTES))
+        .layer(from_fn_with_state(Arc::clone(&state), guard::guard))
+        .layer(map_response_with_state(guard::policy(page::STYLE), guard::secure))
+        .with_state(state)
+}
+
+/// Answers on this listener until `shutdown` resolves, then gives open requests
+/// [`limits::DRAIN`] to end.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async {
+        // Dropping the sender is the signal, so the error is the expected answer.
+        let _ = stopped.await;
+    });
+    tokio::select! {
+        ended = serving.into_future() => ended,
+        () = async {
+            shutdown.await;
+            drop(stop);
+            tokio::time::sleep(limits::DRAIN).await;
+        } => Ok(()),
+    }
+}
+
+async fn overview(State(state): Shared, RawQuery(query): RawQuery) -> Html<String> {
+    Html(page::overview_as(&state.snapshot(), view(query.as_deref())))
+}
+
+async fn check_page(
+    State(state): Shared,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    page::check_as(&state.snapshot(), &id, view(query.as_deref()))
+        .map_or_else(|| no_such_check(&id), |page| Html(page).into_response())
+}
+
+fn view(query: Option<&str>) -> View {
+    query.map(View::of_query).unwrap_or_default()
+}
+
+async fn metrics(State(state): Shared) -> Response {
+    typed(PROMETHEUS, (state.renderers.metrics)(&state.snapshot()))
+}
+
+async fn report(State(state): Shared) -> Response {
+    typed(JSON, (state.renderers.report)(&state.snapshot()))
+}
+
+async fn findings(State(state): Shared) -> Response {
+    typed(JSON, (state.renderers.findings)(&state.snapshot()))
+}
+
+async fn check_json(State(state): Shared, Path(id): Path<String>) -> Response {
+    (state.renderers.check)(&state.snapshot(), &id)
+        .map_or_else(|| no_such_check(&id), |json| typed(JSON, json))
+}
+
+async fn ready(State(state): Shared) -> Response {
+    let snapshot = state.snapshot();
+    if snapshot.is_complete() {
+        return "ready".into_response();
+    }
+    let results = snapshot.checks.iter().filter(|check| check.verdict.is_some()).count();
+    let all = snapshot.checks.len();
+    let sentence = format!("The first round is running: {results} of {all} checks have a result.");
+    (StatusCode::SERVICE_UNAVAILABLE, sentence).into_response()
+}
+
+fn typed(content_type: &'static str, body: String) -> Response {
+    ([(header::CONTENT_TYPE, content_type)], body).into_response()
+}
+
+fn no_such_check(id: &str) -> Response {
+    let detail = format!("No check has the id `{}`; /api/v1/report lists them all.", printable(id));
+    problem(StatusCode::NOT_FOUND, &detail)
+}
+
+async fn no_such_path() -> Response {
+    problem(
+        StatusCode::NOT_FOUND,
+        "There is nothing at this path; / is the status page, /metrics and /api/v1/report are for programs.",
+    )
+}
+
+async fn wrong_method() -> Response {
+    problem(StatusCode::METHOD_NOT_ALLOWED, "This path does not take that method; see Allow.")
+}

@@ -1,0 +1,375 @@
+//! The status page and the server, over hand-made snapshots.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops where its world is not as it says"
+)]
+
+mod fixture;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use fixture::faults::{first_round, five_faults, healthy, hostile, many};
+use http_body_util::BodyExt as _;
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+use vnetprobe::render::page::{self, View, check, overview, overview_as};
+use vnetprobe::server::{Renderers, ServerState, router};
+use vnetprobe::snapshot::Snapshot;
+
+/// Where each text begins, all of which must be there.
+fn places(html: &str, texts: &[&str]) -> Vec<usize> {
+    texts.iter().map(|text| html.find(text).unwrap_or_else(|| panic!("no {text}"))).collect()
+}
+
+fn id_of(snapshot: &Snapshot, requirement: &str) -> String {
+    let report = snapshot.checks.iter().find(|r| r.check.requirement == requirement).unwrap();
+    report.check.id.clone()
+}
+
+// ------------------------------------------------------------------------------------ the page
+
+#[test]
+fn the_verdict_is_one_sentence() {
+    for (snapshot, sentence) in [
+        (healthy(), "Everything this workspace needs is reachable"),
+        (five_faults(), "5 faults block 5 of 9 scenarios"),
+        (first_round(), "First round is running: 12 of 30 checks have a result"),
+        (many(0), "Nothing is checked: the plan holds no check"),
+    ] {
+        let html = overview(&snapshot);
+        let (_, heading) = html.split_once("<h1").unwrap();
+        let (heading, _) = heading.split_once("</h1>").unwrap();
+        assert!(heading.contains(sentence), "{sentence} not in {heading}");
+        assert!(html.contains(&format!("<title>{sentence} · jump-va-01 · vnetprobe</title>")));
+    }
+}
+
+#[test]
+fn a_single_fault_speaks_in_the_singular() {
+    let mut snapshot = five_faults();
+    snapshot.findings.retain(|finding| finding.title.contains("filters"));
+    assert!(overview(&snapshot).contains("1 fault blocks 5 of 9 scenarios"));
+}
+
+#[test]
+fn the_order_is_vantage_verdict_scenarios_findings_checks() {
+    let html = overview(&five_faults());
+    let order = places(
+        &html,
+        &[
+            "<header class=\"top\">",
+            "jump-va-01</code>",
+            "id=\"verdict\"",
+            "id=\"scenarios\"",
+            "id=\"findings\"",
+            "id=\"checks\"",
+            "id=\"uncovered\"",
+            "id=\"causes\"",
+            "<footer",
+        ],
+    );
+    assert!(order.is_sorted(), "{order:?}");
+}
+
+#[test]
+fn what_fails_comes_before_what_warns() {
+    // The fixture's first finding only warns.
+    let snapshot = five_faults();
+    assert_eq!(snapshot.findings[0].cause.as_str(), "dns_server_down");
+    let html = overview(&snapshot);
+    let order = places(
+        &html,
+        &[
+            "id=\"finding-1-title\">10.20.0.4 and 10.20.0.5 do not",
+            "id=\"finding-6-title\">DNS server",
+        ],
+    );
+    assert!(order.is_sorted(), "{order:?}");
+    assert!(html.contains("href=\"#cause-private_forwarder_missing\""));
+    assert!(html.contains("id=\"cause-private_forwarder_missing\""));
+}
+
+#[test]
+fn every_check_is_listed_once_and_linked() {
+    let snapshot = many(200);
+    let html = overview(&snapshot);
+    assert_eq!(snapshot.checks.len(), 200);
+    assert_eq!(html.matches("<tbody id=\"check-").count(), 200);
+    assert_eq!(html.matches("href=\"./checks/").count(), 200);
+    assert_eq!(html.matches("href=\"./api/v1/checks/").count(), 200);
+    assert!(html.contains("href=\"./checks/entra-login-0%40n0.login.microsoftonline.us%3A443\""));
+    assert!(html.len() < 1_200_000, "{} bytes", html.len());
+}
+
+#[test]
+fn evidence_is_on_the_page() {
+    let html = overview(&five_faults());
+    for text in [
+        "reference, asked for comparison",
+        "NOERROR",
+        "ttl 60 s",
+        "no answer",
+        "UDP, sent 2 times",
+        "connected from 10.20.4.11:50312",
+        "the other side reset without having sent a byte",
+        "TLS_AES_256_GCM_SHA384",
+        "Contoso TLS Inspection CA 2",
+        "unknown issuer",
+        "inbound traffic cannot be tested from inside the VNet",
+        "dns 2.3 ms · connect 1.2 ms · tls 21 ms",
+        "<span class=\"soft\">Blocks</span>",
+        "<span class=\"soft\">Degrades</span>",
+    ] {
+        assert!(html.contains(text), "no {text}");
+    }
+}
+
+#[test]
+fn strangers_cannot_speak_in_html() {
+    let snapshot = hostile();
+    let id = snapshot.checks[0].check.id.clone();
+    for html in [overview(&snapshot), check(&snapshot, &id).unwrap()] {
+        assert!(!html.contains("<script"));
+        assert!(html.contains("&lt;script&gt;"));
+        assert!(!html.contains("<b>&"));
+        let odd = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}');
+        assert_eq!(html.find(odd), None);
+        // Quotes cannot leave an attribute either.
+        assert!(!html.contains("=\"\"'"));
+    }
+    // A long command is not cut.
+    assert!(overview(&snapshot).contains(&"x".repeat(600)));
+}
+
+#[test]
+fn the_same_snapshot_gives_the_same_bytes() {
+    for snapshot in [healthy(), five_faults(), first_round(), hostile()] {
+        assert_eq!(overview(&snapshot), overview(&snapshot.clone()));
+    }
+}
+
+#[test]
+fn pages_need_no_script_and_no_other_resource() {
+    let snapshot = five_faults();
+    let of_check = check(&snapshot, &id_of(&snapshot, "graph")).unwrap();
+    for html in [overview(&snapshot), of_check] {
+        for word in
+            ["<script", "<img", "<iframe", " src=", "@import", "url(", " style=", " onclick"]
+        {
+            assert!(!html.contains(word), "{word}");
+        }
+        assert_eq!(html.matches("<link ").count(), 1);
+        assert!(html.contains("<link rel=\"icon\" href=\"data:image/svg+xml,"));
+        assert!(html.contains("<html lang=\"en\">"));
+        assert_eq!(html.matches("<h1").count(), 1);
+        assert_eq!(html.matches("<main").count(), 1);
+        assert_eq!(html.matches("<th ").count(), html.matches("<th scope=").count());
+    }
+}
+
+#[test]
+fn pages_refresh_unless_held() {
+    let refresh = |seconds| format!("<meta http-equiv=\"refresh\" content=\"{seconds}\">");
+    assert!(overview(&first_round()).contains(&refresh(15)));
+    assert!(overview(&healthy()).contains(&refresh(30)));
+    let held = overview_as(&healthy(), View::of_query("hold&all"));
+    assert!(!held.contains("http-equiv"));
+    assert!(held.contains("<details class=\"group\" id=\"group-1\" open>"));
+    assert_eq!(View::of_query("holding&x=all&all=1"), View { hold: false, all: true });
+}
+
+#[test]
+fn the_page_of_one_check() {
+    let snapshot = five_faults();
+    let html = check(&snapshot, &id_of(&snapshot, "pypi")).unwrap();
+    for text in [
+        "pypi.<wbr>org:443",
+        "with another server name the same address answers",
+        "href=\"../#finding-2\"",
+        "id=\"cause-tls_sni_blocked\"",
+        "47 min ago",
+        "Install packages",
+        "href=\"../api/v1/checks/pypi%40pypi.org%3A443\"",
+    ] {
+        assert!(html.contains(text), "no {text}");
+    }
+    assert_eq!(check(&snapshot, "nobody@nowhere:1"), None);
+}
+
+// ---------------------------------------------------------------------------------- the server
+
+fn serving(snapshot: Snapshot) -> (watch::Sender<Arc<Snapshot>>, Router) {
+    let (sender, snapshots) = watch::channel(Arc::new(snapshot));
+    let renderers = Renderers {
+        metrics: |s| format!("vnetprobe_checks {}\n", s.checks.len()),
+        report: |_| "{\"report\":1}".to_owned(),
+        check: |s, id| {
+            s.checks.iter().find(|c| c.check.id == id).map(|c| format!("\"{}\"", c.check.id))
+        },
+        findings: |s| s.findings.len().to_string(),
+    };
+    let names = vec!["probe.contoso.mil".to_owned()];
+    (sender, router(ServerState { snapshots, renderers, names }))
+}
+
+async fn ask(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, String) {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
+}
+
+fn get(path: &str) -> Request<Body> {
+    Request::get(path).header("host", "127.0.0.1:19115").body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn routes_answer_with_their_types() {
+    let (_sender, router) = serving(five_faults());
+    let html = "text/html; charset=utf-8";
+    for (path, content_type, text) in [
+        ("/", html, "5 faults block"),
+        ("/?hold&all", html, "Resume refresh"),
+        ("/checks/pypi%40pypi.org%3A443", html, "pypi."),
+        ("/checks/pypi@pypi.org:443?hold", html, "Resume refresh"),
+        ("/metrics", "text/plain; version=0.0.4; charset=utf-8", "vnetprobe_checks 30\n"),
+        ("/api/v1/report", "application/json", "{\"report\":1}"),
+        ("/api/v1/checks/pypi%40pypi.org%3A443", "application/json", "\"pypi@pypi.org:443\""),
+        ("/api/v1/findings", "application/json", "6"),
+        ("/-/healthy", "text/plain; charset=utf-8", "ok"),
+        ("/-/ready", "text/plain; charset=utf-8", "ready"),
+    ] {
+        let (status, headers, body) = ask(&router, get(path)).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        assert_eq!(headers["content-type"], content_type, "{path}");
+        assert!(body.contains(text), "{path}: {body}");
+        guarded(&headers);
+    }
+}
+
+fn guarded(headers: &HeaderMap) {
+    let policy = headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(policy.contains("frame-ancestors 'none'"));
+    assert_eq!(headers["x-content-type-options"], "nosniff");
+    assert_eq!(headers["referrer-policy"], "no-referrer");
+    assert_eq!(headers["cache-control"], "no-store");
+}
+
+fn is_problem(headers: &HeaderMap, body: &str, status: u16) {
+    assert_eq!(headers["content-type"], "application/problem+json");
+    let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(problem["status"], status);
+    assert_eq!(problem["type"], "about:blank");
+    assert!(problem["detail"].as_str().unwrap().ends_with('.'));
+    guarded(headers);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_problem() {
+    let (_sender, router) = serving(healthy());
+    for path in ["/nothing", "/checks/a@b:1", "/api/v1/checks/a@b:1", "/checks", "/api/v1"] {
+        let (status, headers, body) = ask(&router, get(path)).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+        is_problem(&headers, &body, 404);
+    }
+    let request = Request::post("/metrics").header("host", "localhost").body(Body::empty());
+    let (status, headers, body) = ask(&router, request.unwrap()).await;
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(headers["allow"], "GET,HEAD");
+    is_problem(&headers, &body, 405);
+}
+
+#[tokio::test]
+async fn readiness_follows_the_first_round() {
+    let (sender, router) = serving(first_round());
+    let (status, headers, body) = ask(&router, get("/-/ready")).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(body, "The first round is running: 12 of 30 checks have a result.");
+    guarded(&headers);
+    let (status, _, _) = ask(&router, get("/-/healthy")).await;
+    assert_eq!(status, StatusCode::OK);
+    sender.send(Arc::new(healthy())).unwrap();
+    let (status, _, _) = ask(&router, get("/-/ready")).await;
+    assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn foreign_names_are_refused() {
+    let (_sender, router) = serving(healthy());
+    for (host, expected) in [
+        ("127.0.0.1:19115", StatusCode::OK),
+        ("[::1]:19115", StatusCode::OK),
+        ("localhost:19115", StatusCode::OK),
+        ("JUMP-VA-01", StatusCode::OK),
+        ("probe.contoso.mil", StatusCode::OK),
+        ("evil.example", StatusCode::MISDIRECTED_REQUEST),
+        ("jump-va-01.evil.example:19115", StatusCode::MISDIRECTED_REQUEST),
+        ("a b", StatusCode::BAD_REQUEST),
+        ("", StatusCode::BAD_REQUEST),
+    ] {
+        let request = Request::get("/").header("host", host).body(Body::empty()).unwrap();
+        let (status, headers, body) = ask(&router, request).await;
+        assert_eq!(status, expected, "{host}");
+        if expected != StatusCode::OK {
+            is_problem(&headers, &body, expected.as_u16());
+        }
+    }
+    // An absolute target wins over Host; two hosts are none; none is none.
+    let absolute = Request::get("http://evil.example/").header("host", "localhost");
+    let twice = Request::get("/").header("host", "localhost").header("host", "evil.example");
+    for (request, expected) in [(absolute, 421), (twice, 400), (Request::get("/"), 400)] {
+        let (status, _, _) = ask(&router, request.body(Body::empty()).unwrap()).await;
+        assert_eq!(status.as_u16(), expected);
+    }
+}
+
+#[tokio::test]
+async fn foreign_origins_and_large_bodies_are_refused() {
+    let (_sender, router) = serving(healthy());
+    for (name, value, expected) in [
+        ("origin", "http://localhost:19115", 200),
+        ("origin", "https://evil.example", 403),
+        ("origin", "null", 403),
+        ("content-length", "65536", 200),
+        ("content-length", "65537", 413),
+    ] {
+        let request =
+            Request::get("/api/v1/report").header("host", "localhost").header(name, value);
+        let (status, _, _) = ask(&router, request.body(Body::empty()).unwrap()).await;
+        assert_eq!(status.as_u16(), expected, "{name}: {value}");
+    }
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the test listens and connects on loopback itself")]
+async fn serving_ends_when_told_even_with_an_idle_client() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (_sender, router) = serving(healthy());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(vnetprobe::server::serve(listener, router, async {
+        let _ = stopped.await;
+    }));
+    let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+    client.write_all(b"GET /-/healthy HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.0 200") && answer.ends_with("ok"), "{answer}");
+    // This one has sent half a request and would hold the server for ever.
+    let mut idle = tokio::net::TcpStream::connect(address).await.unwrap();
+    idle.write_all(b"GET / HT").await.unwrap();
+    stop.send(()).unwrap();
+    server.await.unwrap().unwrap();
+}
+
+#[test]
+fn the_style_sheet_names_no_resource() {
+    assert!(!page::STYLE.contains("url(") && !page::STYLE.contains("</"));
+}
