@@ -1,24 +1,28 @@
 //! One function per command: the only place that knows more than one edge.
-#![expect(clippy::disallowed_methods, reason = "the assembly binds the listener and knows the time of the start")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the assembly binds the listener and knows the time of the start"
+)]
 
 mod console;
 mod interrupt;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser as _;
-use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::catalog;
 use crate::cause::Cause;
-use crate::cli::{CheckArgs, Cli, Command, ConfigArgs, Exit, Format, OutputArgs, PlanArgs, PlanFormat, ProbeArgs, ServeArgs};
+use crate::cli::{
+    CheckArgs, Cli, Command, ConfigArgs, Exit, Format, OutputArgs, PlanArgs, PlanFormat, ProbeArgs,
+    ServeArgs,
+};
 use crate::config::{self, Config};
 use crate::engine::{Engine, Options};
-use crate::history::{History, Setting};
+use crate::history::Setting;
 use crate::host;
 use crate::machine::Machine;
 use crate::model::Cloud;
@@ -31,7 +35,6 @@ use crate::render::table::Detail;
 use crate::render::{explain, junit, markdown, metrics, table};
 use crate::schedule::Repeat;
 use crate::server;
-use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::target::parse_target;
 use crate::wire;
@@ -77,7 +80,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(exit) => exit.into(),
         Err(refusal) => {
-            console.error(&refusal.message);
+            Console::error(&refusal.message);
             refusal.exit.into()
         }
     }
@@ -87,43 +90,50 @@ pub fn main() -> ExitCode {
 
 fn load(args: &ConfigArgs) -> Result<Config, Refusal> {
     let file = host::config(args.config.as_deref(), config::DEFAULT).map_err(Refusal::usage)?;
-    config::parse_with(&file.text, &args.set).map_err(|errors| Refusal::usage(errors.render(&file.name, &file.text)))
+    config::parse_with(&file.text, &args.set)
+        .map_err(|errors| Refusal::usage(errors.render(&file.name, &file.text)))
 }
 
 fn planned(config: &Config) -> Result<Plan, Refusal> {
     // A test proves that every embedded catalog is valid, so this is a broken build.
-    let catalog = catalog::embedded(config.parameters.cloud).map_err(|errors| Refusal::ours(errors.join("\n")))?;
-    Ok(plan::plan(&catalog, &config.probes, &config.parameters, &config.network, |id| config.excludes(id)))
+    let catalog = catalog::embedded(config.parameters.cloud)
+        .map_err(|errors| Refusal::ours(errors.join("\n")))?;
+    Ok(plan::plan(&catalog, &config.probes, &config.parameters, &config.network, |id| {
+        config.excludes(id)
+    }))
 }
 
-fn validate(console: &Console, args: &ConfigArgs) -> Result<Exit, Refusal> {
+fn validate(_console: &Console, args: &ConfigArgs) -> Result<Exit, Refusal> {
     let config = load(args)?;
     planned(&config)?;
     let pems = host::ca_files(&config.settings.ca_files).map_err(Refusal::usage)?;
     RootStores::load(&pems).map_err(Refusal::usage)?;
-    console.print("ok\n");
+    Console::print("ok\n");
     Ok(Exit::Fine)
 }
 
 fn show_plan(console: &Console, args: &PlanArgs) -> Result<Exit, Refusal> {
-    let plan = planned(&load(args)?)?;
-    console.print(&match args.format {
+    let plan = planned(&load(&args.config)?)?;
+    Console::print(&match args.format {
         PlanFormat::Table => crate::render::plan::table(&plan, console.layout()),
         PlanFormat::Json => wire::plan_json(&plan),
     });
     Ok(Exit::Fine)
 }
 
-fn explain_cause(console: &Console, code: Option<&str>) -> Result<Exit, Refusal> {
+fn explain_cause(_console: &Console, code: Option<&str>) -> Result<Exit, Refusal> {
     let text = match code {
         None => explain::all(),
         Some(code) => explain::one(code.parse::<Cause>().map_err(|error| {
             let near = crate::suggest::nearest(code, error.known.iter().copied());
-            let hint = near.map_or_else(|| "`vnetprobe explain` lists all causes".to_owned(), |near| format!("did you mean `{near}`?"));
+            let hint = near.map_or_else(
+                || "`vnetprobe explain` lists all causes".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
             Refusal::usage(format!("`{code}` is not a cause; {hint}"))
         })?),
     };
-    console.print(&text);
+    Console::print(&text);
     Ok(Exit::Fine)
 }
 
@@ -135,18 +145,27 @@ fn check(console: &Console, args: &CheckArgs) -> Result<Exit, Refusal> {
     for scenario in &args.scenario {
         if !plan.scenarios.iter().any(|known| known.id == *scenario) {
             let known: Vec<&str> = plan.scenarios.iter().map(|s| s.id.as_str()).collect();
-            return Err(Refusal::usage(format!("`{scenario}` is not a scenario here; known: {}", known.join(", "))));
+            return Err(Refusal::usage(format!(
+                "`{scenario}` is not a scenario here; known: {}",
+                known.join(", ")
+            )));
         }
     }
-    let hosts: Vec<config::Pattern> = args.host.iter().map(|glob| config::Pattern::of_host(glob)).collect::<Result<_, _>>().map_err(Refusal::usage)?;
+    let hosts: Vec<config::Pattern> =
+        args.host.iter().map(|glob| config::Pattern::of_host(glob)).collect();
     let all = args.scenario.is_empty() && hosts.is_empty() && args.kind.is_empty();
     let plan = plan.narrowed(
         |check| {
             (args.scenario.is_empty() || check.scenarios.iter().any(|s| args.scenario.contains(s)))
-                && (hosts.is_empty() || hosts.iter().any(|glob| glob.matches(&check.target.host.to_string())))
+                && (hosts.is_empty()
+                    || hosts.iter().any(|glob| glob.matches(&check.target.host.to_string())))
                 && (args.kind.is_empty() || args.kind.contains(&check.target.kind))
         },
-        |requirement| all || (hosts.is_empty() && args.kind.is_empty() && requirement.scenarios.iter().any(|s| args.scenario.contains(s))),
+        |requirement| {
+            all || (hosts.is_empty()
+                && args.kind.is_empty()
+                && requirement.scenarios.iter().any(|s| args.scenario.contains(s)))
+        },
     );
     if plan.checks.is_empty() && !all {
         return Err(Refusal::usage("no check matches; `vnetprobe plan` lists all of them"));
@@ -155,14 +174,21 @@ fn check(console: &Console, args: &CheckArgs) -> Result<Exit, Refusal> {
 }
 
 fn probe(console: &Console, args: &ProbeArgs) -> Result<Exit, Refusal> {
-    let mut config = config::parse("").map_err(|errors| Refusal::ours(errors.render("built-in default", "")))?;
+    let mut config =
+        config::parse("").map_err(|errors| Refusal::ours(errors.render("built-in default", "")))?;
     config.parameters.cloud = Cloud::None;
     config.settings.dns_servers.clone_from(&args.dns_server);
     config.settings.ca_files.clone_from(&args.ca_file);
     for text in &args.targets {
         let target = parse_target(text).map_err(Refusal::usage)?;
         let id = target.authority();
-        let probe = ExtraProbe { id, target, expect: args.expect, subnets: args.subnet.clone(), scenarios: Vec::new() };
+        let probe = ExtraProbe {
+            id,
+            target,
+            expect: args.expect,
+            subnets: args.subnet.clone(),
+            scenarios: Vec::new(),
+        };
         if !config.probes.contains(&probe) {
             config.probes.push(probe);
         }
@@ -172,14 +198,25 @@ fn probe(console: &Console, args: &ProbeArgs) -> Result<Exit, Refusal> {
 }
 
 /// Everything a run needs from the machine and the configuration.
-fn prepare(plan: Plan, config: Config, machine: Machine, repeat: Repeat) -> Result<(Live, Setting, Options), Refusal> {
+fn prepare(
+    plan: Plan,
+    config: Config,
+    machine: Machine,
+    repeat: Repeat,
+) -> Result<(Live, Setting, Options), Refusal> {
     let Config { settings, network, .. } = config;
     let pems = host::ca_files(&settings.ca_files).map_err(Refusal::usage)?;
     let (stores, notes) = RootStores::load(&pems).map_err(Refusal::usage)?;
     let mut machine = machine;
-    machine.troubles.extend(notes.into_iter().map(|note| format!("failed to read a part of this machine's trust store: {note}")));
+    machine.troubles.extend(
+        notes
+            .into_iter()
+            .map(|note| format!("failed to read a part of this machine's trust store: {note}")),
+    );
     if settings.proxy.is_some() || machine.proxy.is_some() {
-        machine.troubles.push("a proxy is configured; checks connect directly and do not use it".to_owned());
+        machine
+            .troubles
+            .push("a proxy is configured; checks connect directly and do not use it".to_owned());
     }
     let servers = Servers::new(&settings.dns_servers, settings.dns_reference, &machine);
     machine.dns_servers.clone_from(&servers.configured);
@@ -188,7 +225,8 @@ fn prepare(plan: Plan, config: Config, machine: Machine, repeat: Repeat) -> Resu
         servers,
         hosts_file: machine.hosts_file.clone(),
         network: Arc::clone(&network),
-        tls: TlsClient::new(stores).map_err(|error| Refusal::ours(format!("failed to set TLS up: {error}")))?,
+        tls: TlsClient::new(stores)
+            .map_err(|error| Refusal::ours(format!("failed to set TLS up: {error}")))?,
         timeouts: settings.timeouts,
     };
     let interval = match repeat {
@@ -196,13 +234,21 @@ fn prepare(plan: Plan, config: Config, machine: Machine, repeat: Repeat) -> Resu
         Repeat::Every(interval) => Some(interval),
     };
     let seed = seed(&machine.hostname);
-    let setting = Setting { plan: Arc::new(plan), network, machine: Arc::new(machine), interval, budget: settings.timeouts.budget() };
+    let setting = Setting {
+        plan: Arc::new(plan),
+        network,
+        machine: Arc::new(machine),
+        interval,
+        budget: settings.timeouts.budget(),
+    };
     Ok((live, setting, Options { repeat, concurrency: settings.concurrency, seed }))
 }
 
 /// A machine keeps its rhythm over restarts, and a fleet's machines have different ones (FNV-1a).
 fn seed(hostname: &str) -> u64 {
-    hostname.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    hostname.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
@@ -212,7 +258,12 @@ fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
         .map_err(|error| Refusal::ours(format!("failed to start the runtime: {error}")))
 }
 
-fn run_once(console: &Console, plan: Plan, config: Config, output: &OutputArgs) -> Result<Exit, Refusal> {
+fn run_once(
+    console: &Console,
+    plan: Plan,
+    config: Config,
+    output: &OutputArgs,
+) -> Result<Exit, Refusal> {
     let (live, setting, options) = prepare(plan, config, host::machine(), Repeat::Once)?;
     let snapshot = runtime()?.block_on(async {
         let engine = Engine::new(live, setting, &options);
@@ -223,7 +274,7 @@ fn run_once(console: &Console, plan: Plan, config: Config, output: &OutputArgs) 
         progress.finish().await;
         last
     });
-    console.print(&rendered(&snapshot, output, console));
+    Console::print(&rendered(&snapshot, output, console));
     if snapshot.is_complete() || snapshot.checks.is_empty() {
         return Ok(Exit::of(&snapshot, output.strict));
     }
@@ -255,11 +306,11 @@ fn serve(console: &Console, args: &ServeArgs) -> Result<Exit, Refusal> {
         })?;
         let address = listener.local_addr().map_err(|error| Refusal::ours(format!("failed to read the listener's address: {error}")))?;
         if !address.ip().is_loopback() {
-            console.note(&format!("warning: {address} is reachable from other machines, without TLS or authentication; prefer a loopback address"));
+            Console::note(&format!("warning: {address} is reachable from other machines, without TLS or authentication; prefer a loopback address"));
         }
-        console.note(&format!("status page: http://{address}/  metrics: http://{address}/metrics  {} checks every {} s", setting.plan.checks.len(), setting.interval.unwrap_or_default().as_secs()));
+        Console::note(&format!("status page: http://{address}/  metrics: http://{address}/metrics  {} checks every {} s", setting.plan.checks.len(), setting.interval.unwrap_or_default().as_secs()));
         for trouble in &setting.machine.troubles {
-            console.note(&format!("warning: {trouble}"));
+            Console::note(&format!("warning: {trouble}"));
         }
         let engine = Engine::new(live, setting, &options);
         let (publish, snapshots) = watch::channel(engine.snapshot());
@@ -272,7 +323,7 @@ fn serve(console: &Console, args: &ServeArgs) -> Result<Exit, Refusal> {
                     () = interrupt::first() => {}
                     () = console.follow(snapshots) => {}
                 }
-                console.note("stopping");
+                Console::note("stopping");
                 stop.send_replace(true);
             });
             drop(last);

@@ -12,7 +12,12 @@ use crate::snapshot::Snapshot;
 /// Says which hosts a secured Azure Machine Learning workspace cannot reach from here, why, and
 /// whom to ask for what.
 #[derive(Debug, Parser)]
-#[command(name = "vnetprobe", version, arg_required_else_help = true, after_help = "Exit codes of check and probe: 0 no failure, 1 something fails, 2 usage or configuration,\n3 our own fault, 4 nothing failed but something is unknown.\n\nExamples:\n  vnetprobe check\n  vnetprobe check --set region=usgovvirginia --set storage_account=mlstore\n  vnetprobe probe mlstore.blob.core.usgovcloudapi.net --expect private\n  vnetprobe serve")]
+#[command(
+    name = "vnetprobe",
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit codes of check and probe: 0 no failure, 1 something fails, 2 usage or configuration,\n3 our own fault, 4 nothing failed but something is unknown.\n\nExamples:\n  vnetprobe check\n  vnetprobe check --set region=usgovvirginia --set storage_account=mlstore\n  vnetprobe probe mlstore.blob.core.usgovcloudapi.net --expect private\n  vnetprobe serve"
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -23,22 +28,34 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run every check once and print the answer.
-    #[command(after_help = "Examples:\n  vnetprobe check\n  vnetprobe check --scenario studio --verbose\n  vnetprobe check --host '*.blob.*' --format json\n  vnetprobe check --strict --format junit > vnetprobe.xml")]
+    #[command(
+        after_help = "Examples:\n  vnetprobe check\n  vnetprobe check --scenario studio --verbose\n  vnetprobe check --host '*.blob.*' --format json\n  vnetprobe check --strict --format junit > vnetprobe.xml"
+    )]
     Check(CheckArgs),
     /// Probe ad hoc targets, without the catalog.
-    #[command(after_help = "Examples:\n  vnetprobe probe login.microsoftonline.us\n  vnetprobe probe mlstore.file.core.usgovcloudapi.net:445 --expect private --subnet 172.16.0.0/24\n  vnetprobe probe dns://mlvault.vault.usgovcloudapi.net --dns-server 10.0.0.4\n  vnetprobe probe https://mcr.microsoft.com/v2/ --format json")]
+    #[command(
+        after_help = "Examples:\n  vnetprobe probe login.microsoftonline.us\n  vnetprobe probe mlstore.file.core.usgovcloudapi.net:445 --expect private --subnet 172.16.0.0/24\n  vnetprobe probe dns://mlvault.vault.usgovcloudapi.net --dns-server 10.0.0.4\n  vnetprobe probe https://mcr.microsoft.com/v2/ --format json"
+    )]
     Probe(ProbeArgs),
     /// Run as a daemon: probe for ever, serve the page, the API and metrics.
-    #[command(after_help = "Examples:\n  vnetprobe serve\n  vnetprobe serve --config /etc/vnetprobe/probes.toml --listen 127.0.0.1:19115")]
+    #[command(
+        after_help = "Examples:\n  vnetprobe serve\n  vnetprobe serve --config /etc/vnetprobe/probes.toml --listen 127.0.0.1:19115"
+    )]
     Serve(ServeArgs),
     /// Show what would be checked and what is not covered, without sending a packet.
-    #[command(after_help = "Examples:\n  vnetprobe plan\n  vnetprobe plan --set region=usgovvirginia --format json")]
+    #[command(
+        after_help = "Examples:\n  vnetprobe plan\n  vnetprobe plan --set region=usgovvirginia --format json"
+    )]
     Plan(PlanArgs),
     /// Check a configuration file: print all its errors, or ok.
-    #[command(after_help = "Examples:\n  vnetprobe validate\n  vnetprobe validate --config probes.toml")]
+    #[command(
+        after_help = "Examples:\n  vnetprobe validate\n  vnetprobe validate --config probes.toml"
+    )]
     Validate(ConfigArgs),
     /// Explain a cause in plain words; without one, list all causes.
-    #[command(after_help = "Examples:\n  vnetprobe explain\n  vnetprobe explain private_zone_not_linked")]
+    #[command(
+        after_help = "Examples:\n  vnetprobe explain\n  vnetprobe explain private_zone_not_linked"
+    )]
     Explain {
         /// The cause's code.
         cause: Option<String>,
@@ -58,7 +75,9 @@ pub struct ConfigArgs {
 
 fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.trim().to_owned()))
+        }
         _ => Err("write it as key=value, for example region=usgovvirginia".to_owned()),
     }
 }
@@ -126,7 +145,9 @@ fn server_address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| "write an IP address, or IP:PORT, with brackets around IPv6".to_owned())
 }
 
-fn parse_word<T: std::str::FromStr<Err = crate::model::UnknownWord>>(text: &str) -> Result<T, String> {
+fn parse_word<T: std::str::FromStr<Err = crate::model::UnknownWord>>(
+    text: &str,
+) -> Result<T, String> {
     text.parse().map_err(|error: crate::model::UnknownWord| error.to_string())
 }
 
@@ -195,7 +216,8 @@ impl Exit {
     /// What a finished run says. Silence over UDP is no news either way.
     pub fn of(snapshot: &Snapshot, strict: bool) -> Self {
         let silent = |cause| cause == Some(crate::cause::Cause::UdpNoEvidence);
-        let has = |status| snapshot.checks.iter().any(|r| r.status() == status && !silent(r.cause()));
+        let has =
+            |status| snapshot.checks.iter().any(|r| r.status() == status && !silent(r.cause()));
         match () {
             () if has(Status::Fail) || (strict && has(Status::Warn)) => Self::Failing,
             () if has(Status::Unknown) => Self::Unknown,

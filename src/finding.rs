@@ -1,7 +1,7 @@
 //! Real-world faults: failing checks with the same cause and the same culprit are one finding.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -71,10 +71,14 @@ struct Share<'a> {
 /// Groups what is wrong with the checks by cause and culprit, the finding whose mending restores
 /// most first.
 pub fn correlate(checks: &[Arc<CheckReport>]) -> Vec<Finding> {
+    let denying = denying_servers(checks);
     let mut groups: BTreeMap<(Cause, &Culprit), Vec<Share<'_>>> = BTreeMap::new();
     for report in checks {
         let Some(verdict) = &report.verdict else { continue };
         let mut add = |cause, culprit, status, summary| {
+            // A server that denies many names is one fault, not one per name.
+            let culprit =
+                denying.as_ref().filter(|_| cause == Cause::DnsNxdomain).unwrap_or(culprit);
             groups.entry((cause, culprit)).or_default().push(Share { report, status, summary });
         };
         match (verdict.status, verdict.cause, &verdict.culprit) {
@@ -103,6 +107,23 @@ pub fn correlate(checks: &[Arc<CheckReport>]) -> Vec<Finding> {
         )
     });
     findings
+}
+
+/// From this many denied hosts on, the server is the culprit and not each name.
+const DENIED_HOSTS: usize = 3;
+
+/// The DNS servers that say of several hosts that they do not exist: one server without a way
+/// outside, or one that filters names, is the likelier fault than that many wrong names.
+fn denying_servers(checks: &[Arc<CheckReport>]) -> Option<Culprit> {
+    let mut denied: BTreeSet<&str> = BTreeSet::new();
+    let mut servers: Vec<SocketAddr> = Vec::new();
+    for report in checks.iter().filter(|report| report.cause() == Some(Cause::DnsNxdomain)) {
+        denied.extend(report.check.target.host.name());
+        if let Some(dns) = report.observation.as_ref().and_then(|o| o.dns.as_ref()) {
+            servers = dns.configured().map(|server| server.server).collect();
+        }
+    }
+    (denied.len() >= DENIED_HOSTS).then_some(Culprit::DnsServers(servers))
 }
 
 fn finding(cause: Cause, culprit: &Culprit, shares: &[Share<'_>]) -> Finding {
@@ -137,12 +158,22 @@ fn finding(cause: Cause, culprit: &Culprit, shares: &[Share<'_>]) -> Finding {
         explains: shares.iter().map(|share| share.report.check.id.clone()).collect(),
         scenarios,
         evidence,
-        fix: vec![info.fix.to_owned()],
+        fix: fix(cause, culprit),
         prove: shares
             .first()
             .map(|share| prove(cause, culprit, share.report))
             .into_iter()
             .collect(),
+    }
+}
+
+fn fix(cause: Cause, culprit: &Culprit) -> Vec<String> {
+    match (cause, culprit) {
+        (Cause::DnsNxdomain, Culprit::DnsServers(servers)) => vec![format!(
+            "DNS server {} says that all these names do not exist, too many for spelling mistakes. Ask the DNS team whether it may resolve names outside and whether it filters them (Azure DNS, 168.63.129.16, resolves all of them), or name other servers in [dns] servers.",
+            server_names(servers)
+        )],
+        _ => vec![cause.info().fix.to_owned()],
     }
 }
 

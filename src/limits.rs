@@ -46,6 +46,16 @@ pub const ADDRESSES_PER_ANSWER: usize = 64;
 /// Most addresses of one name that a check connects to.
 pub const ADDRESSES_PER_CHECK: usize = 8;
 
+/// How long a connection that is the whole check is watched for a peer that closes it at once.
+pub const TCP_SETTLE: Duration = Duration::from_millis(150);
+/// Most bytes read over one TLS connection; a handshake with the largest chain rustls takes needs a tenth.
+pub const TLS_READ_BYTES: usize = 1024 * 1024;
+/// How long, besides two times the handshake itself, a server that asked for a client certificate may take to
+/// refuse one under TLS 1.3 (there the refusal follows the handshake, RFC 8446 section 4.4.2.4).
+pub const CLIENT_CERTIFICATE_WAIT: Duration = Duration::from_millis(50);
+/// How much of an answer in an unexpected protocol is kept, in bytes.
+pub const OPENING_BYTES: usize = 64;
+
 /// Most certificates kept from one handshake.
 pub const CHAIN_CERTIFICATES: usize = 10;
 /// Largest certificate that is looked into, in bytes.
@@ -67,12 +77,18 @@ pub const HTTP_HEAD_BYTES: usize = 16 * 1024;
 pub const HTTP_HEADERS: usize = 100;
 /// How much of an HTTP body is read, in bytes.
 pub const HTTP_BODY_BYTES: usize = 4 * 1024;
+/// How much of an HTTP body is kept as evidence, in characters.
+pub const HTTP_BODY_CHARS: usize = 1024;
+/// A body without a stated end is over when nothing came for this long.
+pub const HTTP_QUIET: Duration = Duration::from_millis(250);
 /// Largest SMB answer that is read, in bytes.
 pub const SMB_BYTES: usize = 64 * 1024;
+/// Largest datagram that is read, in bytes; of a larger one only this much is counted.
+pub const UDP_BYTES: usize = 2048;
 
 /// Most entries read from the hosts file.
 pub const HOSTS_FILE_ENTRIES: usize = 50_000;
 /// Evidence lines kept in one finding.
-pub const FINDING_EVIDENCE: usize = 8;
+pub const FINDING_EVIDENCE: usize = 5;
 /// Largest request head the status page's server accepts is hyper's own; this bounds request bodies, in bytes.
 pub const REQUEST_BODY_BYTES: usize = 64 * 1024;

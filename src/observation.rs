@@ -259,6 +259,10 @@ pub struct TlsObservation {
     pub chain: Vec<CertificateFacts>,
     /// What each root store says of that chain; absent when there was none.
     pub trust: Option<Trust>,
+    /// The server asked for a client certificate and was given none. Before TLS 1.3 there is no
+    /// alert of its own for the refusal: servers answer `handshake_failure`, close or reset.
+    #[serde(default)]
+    pub client_certificate_asked: bool,
     /// How the handshake ended.
     pub outcome: TlsOutcome,
 }

@@ -5,6 +5,7 @@
 pub mod certificate;
 pub mod dns;
 mod dns_message;
+mod failure;
 pub mod http;
 pub mod smb;
 pub mod stream;
@@ -53,7 +54,8 @@ impl Prober for Live {
             Host::Name(name) => {
                 let hosts_file = self.hosts_file.get(name).map_or(&[][..], Vec::as_slice);
                 let private = private.then_some(self.network.as_ref());
-                let dns = dns::resolve(name, &self.servers, hosts_file, private, self.timeouts.dns).await;
+                let dns =
+                    dns::resolve(name, &self.servers, hosts_file, private, self.timeouts.dns).await;
                 let addresses = effective(&dns).addresses();
                 (Some(dns), addresses)
             }
@@ -76,9 +78,11 @@ impl Live {
         } else {
             match tcp::connect(address, self.timeouts.connect).await {
                 (elapsed, Err(failure)) => ClimbOutcome::NotConnected { elapsed, failure },
-                (elapsed, Ok((stream, local))) => {
-                    ClimbOutcome::Connected { elapsed, local, then: self.above(target, port, stream).await }
-                }
+                (elapsed, Ok((stream, local))) => ClimbOutcome::Connected {
+                    elapsed,
+                    local,
+                    then: self.above(target, port, stream).await,
+                },
             }
         };
         Climb { ip, port, outcome }
@@ -87,26 +91,46 @@ impl Live {
     async fn above(&self, target: &Target, port: u16, mut stream: TcpStream) -> AboveTcp {
         let host = authority(&target.host, port);
         match target.kind {
-            Kind::Dns | Kind::Udp | Kind::Tcp => AboveTcp::Nothing { closed: tcp::settle(&stream).await },
+            Kind::Dns | Kind::Udp | Kind::Tcp => {
+                AboveTcp::Nothing { closed: tcp::settle(&stream).await }
+            }
             Kind::Tls => {
-                let (observed, _) = self.tls.handshake(stream, &target.host, Alpn::None, self.timeouts.tls).await;
+                let (observed, _) =
+                    self.tls.handshake(stream, &target.host, Alpn::None, self.timeouts.tls).await;
                 AboveTcp::Tls(Box::new(observed))
             }
             Kind::Https => self.request(target, stream, &host, http::Request::Get).await,
-            Kind::Websocket => self.request(target, stream, &host, http::Request::WebsocketUpgrade).await,
-            Kind::Http => {
-                AboveTcp::Http(http::exchange(&mut stream, &host, &target.path, self.timeouts.http, http::Request::Get).await)
+            Kind::Websocket => {
+                self.request(target, stream, &host, http::Request::WebsocketUpgrade).await
             }
+            Kind::Http => AboveTcp::Http(
+                http::exchange(
+                    &mut stream,
+                    &host,
+                    &target.path,
+                    self.timeouts.http,
+                    http::Request::Get,
+                )
+                .await,
+            ),
             Kind::Smb => AboveTcp::Smb(smb::negotiate(&mut stream, self.timeouts.http).await),
         }
     }
 
     /// A request over TLS. Nothing is sent over a session whose certificate does not verify: the
     /// handshake hands out no stream then.
-    async fn request(&self, target: &Target, stream: TcpStream, host: &str, request: http::Request) -> AboveTcp {
-        let (mut observed, session) = self.tls.handshake(stream, &target.host, Alpn::Http1, self.timeouts.tls).await;
+    async fn request(
+        &self,
+        target: &Target,
+        stream: TcpStream,
+        host: &str,
+        request: http::Request,
+    ) -> AboveTcp {
+        let (mut observed, session) =
+            self.tls.handshake(stream, &target.host, Alpn::Http1, self.timeouts.tls).await;
         if let Some(mut session) = session {
-            let answer = http::exchange(&mut session, host, &target.path, self.timeouts.http, request).await;
+            let answer =
+                http::exchange(&mut session, host, &target.path, self.timeouts.http, request).await;
             set_answer(&mut observed, answer);
         }
         AboveTcp::Tls(Box::new(observed))

@@ -4,7 +4,7 @@
 const WORD_CHARS: usize = 64;
 
 /// The known word nearest to `word`, when one is near enough to be meant.
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.chars().nth(WORD_CHARS).is_some() {
         return None;
     }
@@ -28,7 +28,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 }
 
 /// A hint that names the nearest known word, if any, and all of them.
-pub fn hint(word: &str, known: &[&str]) -> String {
+pub(crate) fn hint(word: &str, known: &[&str]) -> String {
     let all = known.join(", ");
     match nearest(word, known.iter().copied()) {
         Some(candidate) => format!("did you mean `{candidate}`? Known: {all}"),

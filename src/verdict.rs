@@ -125,7 +125,7 @@ fn resolved_private(context: Context<'_>, observation: &Observation) -> bool {
 /// A host that only stands for a wildcard may simply not exist: that is worth a look, no proof.
 fn soften(check: &Check, mut fault: Fault) -> Fault {
     let name_missing = matches!(fault.cause, Cause::DnsNxdomain | Cause::DnsNodata);
-    if check.proof == Proof::Representative && name_missing {
+    if check.proof == Proof::Representative && check.pattern.contains('*') && name_missing {
         fault.status = Status::Warn;
         fault.summary = format!(
             "{} does not resolve; it only stands for {}, so ask the DNS team whether names below that pattern resolve from here.",

@@ -28,8 +28,12 @@ impl Console {
         let terminal = io::stdout().is_terminal();
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-        let width = terminal.then(terminal_size::terminal_size).flatten().map(|(width, _)| usize::from(width.0));
-        let layout = Layout { width: width.unwrap_or(PLAIN_WIDTH), color: terminal && !plain && !dumb };
+        let width = terminal
+            .then(terminal_size::terminal_size)
+            .flatten()
+            .map(|(width, _)| usize::from(width.0));
+        let layout =
+            Layout { width: width.unwrap_or(PLAIN_WIDTH), color: terminal && !plain && !dumb };
         Self { layout, progress: io::stderr().is_terminal() && !dumb }
     }
 
@@ -39,18 +43,18 @@ impl Console {
     }
 
     /// Prints an answer. A reader that went away (`| head`) is no error.
-    pub(super) fn print(&self, text: &str) {
+    pub(super) fn print(text: &str) {
         let mut out = io::stdout().lock();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
     /// Prints a message beside the answer.
-    pub(super) fn note(&self, text: &str) {
+    pub(super) fn note(text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
     /// Prints why the command failed.
-    pub(super) fn error(&self, text: &str) {
+    pub(super) fn error(text: &str) {
         let _ = writeln!(io::stderr().lock(), "error: {}", text.trim_end());
     }
 
@@ -66,7 +70,12 @@ impl Console {
         }
         Progress(Some(tokio::spawn(async move {
             while snapshots.changed().await.is_ok() {
-                let done = snapshots.borrow_and_update().checks.iter().filter(|c| c.verdict.is_some()).count();
+                let done = snapshots
+                    .borrow_and_update()
+                    .checks
+                    .iter()
+                    .filter(|c| c.verdict.is_some())
+                    .count();
                 bar.set_position(done as u64);
             }
             bar.finish_and_clear();
@@ -80,7 +89,7 @@ impl Console {
             let snapshot = Arc::clone(&snapshots.borrow_and_update());
             let line = headline(&snapshot);
             if snapshot.is_complete() && line != told {
-                self.note(&format!("{:.0} {line}", snapshot.taken_at));
+                Self::note(&format!("{:.0} {line}", snapshot.taken_at));
                 told = line;
             }
         }

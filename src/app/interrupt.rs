@@ -13,7 +13,9 @@ pub(super) async fn second() {
 #[cfg(unix)]
 async fn nth(count: u32) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         // Without handlers the signals keep their default: the process ends at once.
         return std::future::pending().await;
     };

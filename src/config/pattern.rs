@@ -1,10 +1,10 @@
-//! Patterns over requirement ids: `*` stands for any characters, `?` for one.
+//! Patterns over requirement ids and hosts: `*` stands for any characters, `?` for one.
 
 use std::fmt;
 
 use super::reader::{Complaint, quoted};
 
-/// A pattern over requirement ids.
+/// A pattern over requirement ids or hosts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pattern(String);
 
@@ -26,7 +26,12 @@ impl Pattern {
         }
     }
 
-    /// Whether it matches an id as a whole.
+    /// A pattern over hosts, which are lower case.
+    pub fn of_host(text: &str) -> Self {
+        Self(text.to_lowercase())
+    }
+
+    /// Whether it matches a text as a whole.
     pub fn matches(&self, id: &str) -> bool {
         let (pattern, id): (Vec<char>, Vec<char>) =
             (self.0.chars().collect(), id.chars().collect());

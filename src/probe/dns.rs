@@ -18,7 +18,10 @@ use super::tcp;
 use crate::limits;
 use crate::machine::Machine;
 use crate::model::Elapsed;
-use crate::observation::{ConnectFailure, DnsFailure, DnsObservation, Exchange, ExchangeOutcome, NetworkError, ServerObservation, ServerRole};
+use crate::observation::{
+    ConnectFailure, DnsFailure, DnsObservation, Exchange, ExchangeOutcome, NetworkError,
+    ServerObservation, ServerRole,
+};
 use crate::parameters::NetworkFacts;
 use crate::resolution::effective;
 
@@ -35,7 +38,11 @@ pub struct Servers {
 
 impl Servers {
     /// The configured servers, else the machine's own; a stub's upstreams only with the latter.
-    pub fn new(configured: &[SocketAddr], reference: Option<SocketAddr>, machine: &Machine) -> Self {
+    pub fn new(
+        configured: &[SocketAddr],
+        reference: Option<SocketAddr>,
+        machine: &Machine,
+    ) -> Self {
         let own = configured.is_empty();
         let mut servers = if own { machine.dns_servers.clone() } else { configured.to_vec() };
         servers.truncate(limits::DNS_SERVERS);
@@ -49,11 +56,21 @@ impl Servers {
 
 /// Looks a name up at every source. `private` tells that a private address is expected, so that
 /// the reference server is asked when the answer is not.
-pub async fn resolve(name: &str, servers: &Servers, hosts_file: &[IpAddr], private: Option<&NetworkFacts>, timeout: Duration) -> DnsObservation {
+pub async fn resolve(
+    name: &str,
+    servers: &Servers,
+    hosts_file: &[IpAddr],
+    private: Option<&NetworkFacts>,
+    timeout: Duration,
+) -> DnsObservation {
     let configured = servers.configured.iter().map(|server| (*server, ServerRole::Configured));
     let upstreams = servers.upstreams.iter().map(|server| (*server, ServerRole::Upstream));
-    let asked: Vec<_> = configured.chain(upstreams).map(|(server, role)| ask_server(name, server, role, timeout)).collect();
-    let mut observation = DnsObservation { hosts_file: hosts_file.to_vec(), servers: join_all(asked).await };
+    let asked: Vec<_> = configured
+        .chain(upstreams)
+        .map(|(server, role)| ask_server(name, server, role, timeout))
+        .collect();
+    let mut observation =
+        DnsObservation { hosts_file: hosts_file.to_vec(), servers: join_all(asked).await };
     if let Some(reference) = servers.reference.filter(|_| surprising(&observation, private)) {
         observation.servers.push(ask_server(name, reference, ServerRole::Reference, timeout).await);
     }
@@ -69,13 +86,26 @@ fn surprising(observation: &DnsObservation, private: Option<&NetworkFacts>) -> b
     !as_expected && observation.servers.iter().any(ServerObservation::decides)
 }
 
-async fn ask_server(name: &str, server: SocketAddr, role: ServerRole, timeout: Duration) -> ServerObservation {
-    let (a, aaaa) = tokio::join!(exchange(name, Family::V4, server, timeout), exchange(name, Family::V6, server, timeout));
+async fn ask_server(
+    name: &str,
+    server: SocketAddr,
+    role: ServerRole,
+    timeout: Duration,
+) -> ServerObservation {
+    let (a, aaaa) = tokio::join!(
+        exchange(name, Family::V4, server, timeout),
+        exchange(name, Family::V6, server, timeout)
+    );
     ServerObservation { server, role, a, aaaa }
 }
 
 /// One question to one server: UDP, sent again once, then TCP when the answer is cut short.
-pub(super) async fn exchange(name: &str, family: Family, server: SocketAddr, timeout: Duration) -> Exchange {
+pub(super) async fn exchange(
+    name: &str,
+    family: Family,
+    server: SocketAddr,
+    timeout: Duration,
+) -> Exchange {
     let started = Instant::now();
     let mut attempts = 0;
     let mut over_tcp = false;
@@ -98,17 +128,29 @@ fn finished(reply: Reply) -> ExchangeOutcome {
     match reply {
         Reply::Answer(answer) => ExchangeOutcome::Answer(answer),
         Reply::Malformed(why) => ExchangeOutcome::Failed(DnsFailure::Malformed(why)),
-        Reply::NoEdns => ExchangeOutcome::Failed(DnsFailure::Malformed("FORMERR to a plain question".to_owned())),
-        Reply::Truncated | Reply::Stranger => ExchangeOutcome::Failed(DnsFailure::Malformed("truncated over TCP".to_owned())),
+        Reply::NoEdns => {
+            ExchangeOutcome::Failed(DnsFailure::Malformed("FORMERR to a plain question".to_owned()))
+        }
+        Reply::Truncated | Reply::Stranger => {
+            ExchangeOutcome::Failed(DnsFailure::Malformed("truncated over TCP".to_owned()))
+        }
     }
 }
 
-async fn ask_udp(name: &str, family: Family, edns: bool, server: SocketAddr, deadline: Instant, attempts: &mut u32) -> Result<(Reply, Question), DnsFailure> {
+async fn ask_udp(
+    name: &str,
+    family: Family,
+    edns: bool,
+    server: SocketAddr,
+    deadline: Instant,
+    attempts: &mut u32,
+) -> Result<(Reply, Question), DnsFailure> {
     let question = Question::new(name, family, edns).map_err(DnsFailure::Malformed)?;
     let socket = UdpSocket::bind(unspecified(server)).await.map_err(|e| failure(&e, server))?;
     socket.connect(server).await.map_err(|e| failure(&e, server))?;
     let mut buffer = vec![0_u8; usize::from(u16::MAX)];
-    let attempt_time = deadline.saturating_duration_since(Instant::now()) / limits::DNS_UDP_ATTEMPTS;
+    let attempt_time =
+        deadline.saturating_duration_since(Instant::now()) / limits::DNS_UDP_ATTEMPTS;
     for _ in 0..limits::DNS_UDP_ATTEMPTS {
         let until = deadline.min(Instant::now() + attempt_time);
         *attempts += 1;
@@ -129,12 +171,16 @@ async fn ask_tcp(question: &Question, server: SocketAddr, timeout: Duration) -> 
     let (_, connected) = tcp::connect(server, timeout).await;
     let mut stream = match connected {
         Ok((stream, _)) => stream,
-        Err(ConnectFailure::Local(trouble)) => return ExchangeOutcome::Failed(DnsFailure::Local(trouble)),
+        Err(ConnectFailure::Local(trouble)) => {
+            return ExchangeOutcome::Failed(DnsFailure::Local(trouble));
+        }
         Err(why) => return ExchangeOutcome::Failed(DnsFailure::TcpFailed(why)),
     };
     match timeout_at(deadline, ask_stream(&mut stream, question)).await {
         Ok(Ok(bytes)) => finished(question.read(&bytes)),
-        Ok(Err(_)) => ExchangeOutcome::Failed(DnsFailure::TcpFailed(ConnectFailure::Network(NetworkError::Reset))),
+        Ok(Err(_)) => ExchangeOutcome::Failed(DnsFailure::TcpFailed(ConnectFailure::Network(
+            NetworkError::Reset,
+        ))),
         Err(_) => ExchangeOutcome::Failed(DnsFailure::TcpFailed(ConnectFailure::Timeout)),
     }
 }

@@ -77,7 +77,10 @@ impl Question {
         if message.metadata.response_code == ResponseCode::FormErr && message.queries.is_empty() {
             return Reply::NoEdns;
         }
-        let asked = message.queries.iter().any(|q| q.name() == &self.name && q.query_type() == self.record_type);
+        let asked = message
+            .queries
+            .iter()
+            .any(|q| q.name() == &self.name && q.query_type() == self.record_type);
         if !asked {
             return Reply::Stranger;
         }
@@ -97,7 +100,9 @@ impl Question {
                 RData::AAAA(aaaa) => IpAddr::V6(aaaa.0),
                 _ => continue,
             };
-            if addresses.len() < limits::ADDRESSES_PER_ANSWER && !addresses.iter().any(|known| known.ip == ip) {
+            if addresses.len() < limits::ADDRESSES_PER_ANSWER
+                && !addresses.iter().any(|known| known.ip == ip)
+            {
                 addresses.push(AddressRecord { ip, ttl: record.ttl });
             }
         }
@@ -112,7 +117,13 @@ impl Question {
             ResponseCode::Refused => Rcode::Refused,
             other => Rcode::Other(other.into()),
         };
-        Answer { rcode, chain, chain_loops, negative_ttl: negative_ttl.filter(|_| addresses.is_empty()), addresses }
+        Answer {
+            rcode,
+            chain,
+            chain_loops,
+            negative_ttl: negative_ttl.filter(|_| addresses.is_empty()),
+            addresses,
+        }
     }
 
     /// Follows the aliases in the answer section, in whatever order they came.
@@ -178,7 +189,11 @@ mod tests {
     #[test]
     fn a_chain_is_followed_in_any_order() {
         let address = Record::from_rdata(name("c.example"), 30, RData::A(A([10, 0, 0, 4].into())));
-        let answer = answered(vec![address, cname("b.example", "c.example"), cname("a.example", "B.example")]);
+        let answer = answered(vec![
+            address,
+            cname("b.example", "c.example"),
+            cname("a.example", "B.example"),
+        ]);
         let names: Vec<&str> = answer.chain.iter().map(|alias| alias.to.as_str()).collect();
         assert_eq!(names, ["b.example", "c.example"]);
         assert_eq!(answer.addresses.len(), 1);
@@ -187,10 +202,13 @@ mod tests {
 
     #[test]
     fn loops_and_endless_chains_end() {
-        let circle = answered(vec![cname("a.example", "b.example"), cname("b.example", "a.example")]);
+        let circle =
+            answered(vec![cname("a.example", "b.example"), cname("b.example", "a.example")]);
         assert!(circle.chain_loops);
         let mut records = vec![cname("a.example", "n0.example")];
-        records.extend((0..64).map(|n| cname(&format!("n{n}.example"), &format!("n{}.example", n + 1))));
+        records.extend(
+            (0..64).map(|n| cname(&format!("n{n}.example"), &format!("n{}.example", n + 1))),
+        );
         let long = answered(records);
         assert!(long.chain_loops);
         assert_eq!(long.chain.len(), limits::CNAME_CHAIN);
@@ -214,7 +232,10 @@ mod tests {
         assert_eq!(question.read(&reply(&other, vec![])), Reply::Stranger);
         let mut id_only = question.id.to_be_bytes().to_vec();
         id_only.extend([0xff; 20]);
-        assert!(matches!(question.read(&id_only), Reply::Malformed(_) | Reply::Stranger | Reply::NoEdns));
+        assert!(matches!(
+            question.read(&id_only),
+            Reply::Malformed(_) | Reply::Stranger | Reply::NoEdns
+        ));
     }
 
     proptest! {

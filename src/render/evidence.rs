@@ -84,7 +84,7 @@ fn climb(climb: &Climb) -> Vec<String> {
             )];
             match then {
                 AboveTcp::Nothing { closed: true } => {
-                    lines.push("    closed at once by the other side".to_owned())
+                    lines.push("    closed at once by the other side".to_owned());
                 }
                 AboveTcp::Nothing { closed: false } => {}
                 AboveTcp::Tls(observed) => lines.extend(tls(observed)),

@@ -119,7 +119,7 @@ fn finding(out: &mut String, snapshot: &Snapshot, found: &Finding, layout: Layou
             &format!("  {}  ", layout.paint(Tone::Quiet, &format!("{label:<7}"))),
             11,
             text,
-        )
+        );
     };
     row("cause", found.cause.as_str());
     if !titles.is_empty() {

@@ -131,6 +131,7 @@ mod tests {
             pattern: String::new(),
             scenarios: Vec::new(),
             required: true,
+            public_service: true,
             service_tag: None,
             purpose: String::new(),
         };

@@ -1,0 +1,133 @@
+//! Facts of one certificate, read for people; whether it is good is decided in [`super::trust`].
+//!
+//! Certificates come from strangers: every text is made printable and bounded, lists are bounded,
+//! dates outside what a timestamp can hold become the nearest one it can.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use tokio_rustls::rustls::SupportedCipherSuite;
+use tokio_rustls::rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
+use x509_parser::certificate::{X509Certificate, X509CertificateParser};
+use x509_parser::extensions::{
+    AuthorityInfoAccess, AuthorityKeyIdentifier, GeneralName, KeyIdentifier, SubjectAlternativeName,
+};
+use x509_parser::nom::Parser as _;
+use x509_parser::oid_registry::{
+    OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS, OID_PKIX_AUTHORITY_INFO_ACCESS,
+    OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER, OID_X509_EXT_SUBJECT_ALT_NAME,
+    OID_X509_EXT_SUBJECT_KEY_IDENTIFIER, Oid,
+};
+use x509_parser::prelude::FromDer;
+
+use crate::limits;
+use crate::model::printable;
+use crate::observation::CertificateFacts;
+
+/// Reads the facts of a certificate; an error says why it cannot be read.
+pub fn facts(der: &[u8]) -> Result<CertificateFacts, String> {
+    parse(der).map(|certificate| facts_of(&certificate))
+}
+
+/// Parses a certificate as far as its fields; extensions are looked into one by one where they are
+/// needed, so that an odd one does no harm.
+pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
+    if der.len() > limits::CERTIFICATE_BYTES {
+        return Err(format!("it has {} bytes", der.len()));
+    }
+    let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
+    match parser.parse(der) {
+        Ok((_, certificate)) => Ok(certificate),
+        Err(error) => Err(printable(&error.to_string())),
+    }
+}
+
+/// Reads the facts of a parsed certificate.
+pub(super) fn facts_of(certificate: &X509Certificate<'_>) -> CertificateFacts {
+    let (names, more_names) = names(certificate);
+    CertificateFacts {
+        subject: printable(&certificate.subject().to_string()),
+        issuer: printable(&certificate.issuer().to_string()),
+        names,
+        more_names,
+        not_before: timestamp(certificate.validity().not_before.timestamp()),
+        not_after: timestamp(certificate.validity().not_after.timestamp()),
+        self_signed: self_issued(certificate),
+        sha256: sha256(certificate.as_raw()),
+        issuer_url: issuer_url(certificate),
+    }
+}
+
+/// Whether a certificate was issued by itself, told by its names and key identifiers. Its signature
+/// is not checked: nothing is trusted because of this.
+pub(super) fn self_issued(certificate: &X509Certificate<'_>) -> bool {
+    let subject_key =
+        extension::<KeyIdentifier<'_>>(certificate, &OID_X509_EXT_SUBJECT_KEY_IDENTIFIER);
+    let issuer_key = extension::<AuthorityKeyIdentifier<'_>>(
+        certificate,
+        &OID_X509_EXT_AUTHORITY_KEY_IDENTIFIER,
+    )
+    .and_then(|authority| authority.key_identifier);
+    let other_key = matches!((subject_key, issuer_key), (Some(own), Some(other)) if own != other);
+    certificate.subject().as_raw() == certificate.issuer().as_raw() && !other_key
+}
+
+/// The first extension of this kind that can be read.
+fn extension<'a, T>(certificate: &X509Certificate<'a>, oid: &Oid<'_>) -> Option<T>
+where
+    T: FromDer<'a, x509_parser::error::X509Error>,
+{
+    let found = certificate.iter_extensions().find(|extension| extension.oid == *oid)?;
+    T::from_der(found.value).ok().map(|(_, value)| value)
+}
+
+/// DNS names and addresses, bounded, and how many more there are.
+fn names(certificate: &X509Certificate<'_>) -> (Vec<String>, usize) {
+    let alternative =
+        extension::<SubjectAlternativeName<'_>>(certificate, &OID_X509_EXT_SUBJECT_ALT_NAME);
+    let all = alternative.map(|found| found.general_names).unwrap_or_default();
+    let mut hosts = all.iter().filter_map(|name| match name {
+        GeneralName::DNSName(name) => Some(printable(name)),
+        GeneralName::IPAddress(octets) => address(octets).map(|ip| ip.to_string()),
+        _ => None,
+    });
+    let kept = hosts.by_ref().take(limits::CERTIFICATE_NAMES).collect();
+    (kept, hosts.count())
+}
+
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
+}
+
+/// Where the issuer's certificate can be fetched (RFC 5280 section 4.2.2.1).
+fn issuer_url(certificate: &X509Certificate<'_>) -> Option<String> {
+    let access =
+        extension::<AuthorityInfoAccess<'_>>(certificate, &OID_PKIX_AUTHORITY_INFO_ACCESS)?;
+    access.accessdescs.iter().find_map(|entry| match entry.access_location {
+        GeneralName::URI(url) if entry.access_method == OID_PKIX_ACCESS_DESCRIPTOR_CA_ISSUERS => {
+            Some(printable(url))
+        }
+        _ => None,
+    })
+}
+
+/// A date of a certificate. "No end" is written as the last second of the year 9999 (RFC 5280
+/// section 4.1.2.5), which is past what a [`Timestamp`] can hold.
+fn timestamp(second: i64) -> Timestamp {
+    let nearest = if second < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    Timestamp::from_second(second).unwrap_or(nearest)
+}
+
+/// SHA-256 in hex, by the hash the TLS library brings for its cipher suites.
+fn sha256(der: &[u8]) -> String {
+    let SupportedCipherSuite::Tls13(suite) = TLS13_AES_128_GCM_SHA256 else {
+        return String::new();
+    };
+    let digest = suite.common.hash_provider.hash(der);
+    digest.as_ref().iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
