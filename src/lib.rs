@@ -1,31 +1,41 @@
-//! vnetprobe
-pub mod app;
-pub mod catalog;
+#![doc = include_str!("../ARCHITECTURE.md")]
+
+// Words.
 pub mod cause;
 pub mod check;
-pub mod cli;
 pub mod condition;
-pub mod config;
-pub mod engine;
-pub mod finding;
-pub mod history;
-pub mod host;
 pub mod limits;
 pub mod machine;
 pub mod model;
 pub mod observation;
 pub mod parameters;
-pub mod plan;
-pub mod probe;
-pub mod render;
 pub mod requirement;
+pub mod settings;
+
+// Reasoning.
+pub mod finding;
+pub mod history;
+pub mod plan;
 pub mod resolution;
 pub mod scenario;
 pub mod schedule;
-pub mod server;
-pub mod settings;
 pub mod snapshot;
+pub mod verdict;
+
+// Forms.
+pub mod catalog;
+pub mod config;
+pub mod render;
 mod suggest;
 pub mod target;
-pub mod verdict;
 pub mod wire;
+
+// The loop and the edges.
+pub mod engine;
+pub mod host;
+pub mod probe;
+pub mod server;
+
+// Assembly.
+pub mod app;
+pub mod cli;

@@ -1,7 +1,7 @@
 //! The judgement of one check: a pure function of the check, the network's facts and what was seen.
 //!
-//! Names are judged first ([`names`]), then every address on its own ([`addresses`], with
-//! [`tls`] and [`application`] above it); the first layer that broke gives the cause.
+//! Names are judged first (`names`), then every address on its own (`addresses`, with
+//! `tls` and `application` above it); the first layer that broke gives the cause.
 
 mod addresses;
 mod application;

@@ -19,7 +19,7 @@ use crate::observation::{HttpObservation, HttpOutcome};
 
 /// The key of every upgrade request: the example of RFC 6455 section 1.3. It guards no secret.
 const WEBSOCKET_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-/// What a WebSocket server answers to [`WEBSOCKET_KEY`] in `Sec-WebSocket-Accept`; anything else
+/// What a WebSocket server answers to `WEBSOCKET_KEY` in `Sec-WebSocket-Accept`; anything else
 /// that says 101 is not one.
 pub const WEBSOCKET_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 

@@ -1,0 +1,16 @@
+# The two commands a newcomer needs: `make run` and `make test`.
+.PHONY: run test setup bench lab
+
+run:
+	cargo run --release --locked -- serve
+
+# Installs what the tests need (apt, cargo-deny) and runs every check there is.
+test: setup
+	scripts/test
+
+setup:
+	scripts/setup
+
+# Figures that are printed, not asserted.
+bench:
+	scripts/bench
