@@ -1,0 +1,100 @@
+//! The configuration files of the real servers.
+
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use crate::blueprint::{Blueprint, FILTER_PORT, SMB_PORT};
+
+/// unbound, as one resolver: recursive over the given zones.
+pub(crate) fn unbound(dir: &Path, name: &str, address: Ipv4Addr, zones: &[String]) -> String {
+    let dir = dir.display();
+    let mut text = format!(
+        "server:\n\
+         directory: \"{dir}\"\nchroot: \"\"\nusername: \"\"\npidfile: \"\"\n\
+         do-daemonize: no\nuse-syslog: no\nlogfile: \"\"\nverbosity: 1\nnum-threads: 1\n\
+         interface: {address}\naccess-control: 0.0.0.0/0 allow\n\
+         module-config: \"iterator\"\nqname-minimisation: no\nminimal-responses: yes\n\
+         unblock-lan-zones: yes\ninsecure-lan-zones: yes\n"
+    );
+    for zone in zones {
+        let _ = write!(
+            text,
+            "auth-zone:\nname: \"{zone}\"\nzonefile: \"{dir}/{name}/{zone}zone\"\n\
+             for-upstream: yes\nfor-downstream: no\nfallback-enabled: no\n"
+        );
+    }
+    text
+}
+
+/// nginx, as every TLS and HTTP host: the certificate goes by the server name.
+pub(crate) fn nginx(dir: &Path, blueprint: &Blueprint) -> String {
+    let dir = dir.display();
+    let mut names = String::new();
+    for host in &blueprint.hosts {
+        let _ = writeln!(names, "{0} {0};", host.name);
+    }
+    let mut listen = String::new();
+    for port in &blueprint.tls_ports {
+        let _ = writeln!(listen, "listen {port} ssl; listen [::]:{port} ssl;");
+    }
+    let mut plain = String::new();
+    for port in &blueprint.http_ports {
+        let _ = writeln!(plain, "listen {port}; listen [::]:{port};");
+    }
+    // A server block without a port would listen on 80 by itself.
+    let plain = if plain.is_empty() {
+        String::new()
+    } else {
+        format!("server {{\n{plain}return 200 \"plain\\n\";\n}}\n")
+    };
+    format!(
+        "daemon off; master_process off; pid \"{dir}/nginx.pid\"; error_log stderr warn;\n\
+         events {{ worker_connections 4096; }}\n\
+         http {{\n\
+         access_log off; default_type text/plain; server_tokens off;\n\
+         client_body_temp_path \"{dir}/nginx-body\"; proxy_temp_path \"{dir}/nginx-proxy\";\n\
+         fastcgi_temp_path \"{dir}/nginx-fastcgi\"; uwsgi_temp_path \"{dir}/nginx-uwsgi\";\n\
+         scgi_temp_path \"{dir}/nginx-scgi\";\n\
+         map_hash_bucket_size 256; map_hash_max_size 4096;\n\
+         map $ssl_server_name $certificate {{\ndefault other.invalid;\n{names}}}\n\
+         {plain}\
+         server {{\n{listen}\
+         ssl_protocols TLSv1.2 TLSv1.3;\n\
+         ssl_certificate \"{dir}/certificates/$certificate.pem\";\n\
+         ssl_certificate_key \"{dir}/certificates/key.pem\";\n\
+         return 200 \"tls\\n\";\n}}\n\
+         }}\n"
+    )
+}
+
+/// samba, with one share that guests may read.
+pub(crate) fn samba(dir: &Path) -> String {
+    let dir = dir.display();
+    format!(
+        "[global]\n\
+         server role = standalone server\nnetbios name = LAB\nsmb ports = {SMB_PORT}\n\
+         disable netbios = yes\nserver min protocol = SMB2\nmap to guest = Bad User\n\
+         load printers = no\ndisable spoolss = yes\nlog level = 1\nmax log size = 0\n\
+         pid directory = {dir}/samba\nlock directory = {dir}/samba\n\
+         state directory = {dir}/samba\ncache directory = {dir}/samba\n\
+         private dir = {dir}/samba\nncalrpc dir = {dir}/samba/ncalrpc\n\
+         [share]\npath = {dir}/samba/share\nguest ok = yes\nread only = yes\n"
+    )
+}
+
+/// haproxy, as a firewall's application rules: it takes every connection, reads the server name,
+/// closes on the denied ones and carries the others to where they were going.
+pub(crate) fn haproxy(dir: &Path) -> String {
+    let dir = dir.display();
+    format!(
+        "global\n  maxconn 2000\n\
+         defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 30s\n  timeout server 30s\n\
+         frontend names\n  bind 0.0.0.0:{FILTER_PORT} transparent\n  bind [::]:{FILTER_PORT} v6only transparent\n\
+         \x20 tcp-request inspect-delay 5s\n\
+         \x20 tcp-request content reject if {{ req.ssl_hello_type 1 }} {{ req.ssl_sni -i -f \"{dir}/denied-names\" }}\n\
+         \x20 tcp-request content accept if {{ req.ssl_hello_type 1 }}\n\
+         \x20 default_backend origin\n\
+         backend origin\n  server origin 0.0.0.0:0\n"
+    )
+}

@@ -1,0 +1,298 @@
+//! Three network namespaces, joined in a row, and their removal.
+//!
+//! client (10.20.0.4) — firewall — servers (private endpoints 172.16.0.0/25, public addresses
+//! 203.0.113.0/24, DNS 10.30.0.53 and 168.63.129.16), all with IPv6 beside. Nothing of it is in
+//! the machine's own namespace but the names, and those carry this process's id: whoever finds
+//! one without its process may remove it.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::blueprint::{FILTER_MARK, REFERENCE, RESOLVER};
+
+/// The firewall's routing table that gives packets to its own name filter.
+const FILTER_TABLE: u32 = 100;
+
+/// The namespaces in the order of a packet's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Where vnetprobe runs.
+    Client,
+    /// Between.
+    Firewall,
+    /// Everything that answers.
+    Servers,
+}
+
+impl Role {
+    const ALL: [Self; 3] = [Self::Client, Self::Firewall, Self::Servers];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Firewall => "firewall",
+            Self::Servers => "servers",
+        }
+    }
+}
+
+/// The namespaces and the folder of one process. They go when this goes.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    process: u32,
+    /// Configuration, certificates, logs.
+    pub(crate) dir: PathBuf,
+    /// Takes the stage down when this process ends in any other way than by dropping it.
+    sweeper: Child,
+}
+
+impl Stage {
+    /// Builds everything anew, after removing what dead processes left.
+    pub(crate) fn up() -> Result<Self> {
+        remove_leftovers()?;
+        let process = std::process::id();
+        // From here on the guards exist: whatever fails below is taken down again.
+        let sweeper = start_sweeper(process)?;
+        let stage = Self { process, dir: folder_of(process), sweeper };
+        fs::create_dir_all(&stage.dir)?;
+        for role in Role::ALL {
+            run("ip", ["netns", "add", &stage.name(role)])?;
+            stage.write_etc(role)?;
+        }
+        stage.wire()?;
+        Ok(stage)
+    }
+
+    fn name(&self, role: Role) -> String {
+        name_of(self.process, role)
+    }
+
+    /// A program inside a namespace. It dies with this thread, even if this process is killed.
+    pub(crate) fn command(&self, role: Role, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name(role), "setpriv", "--pdeathsig", "KILL"]);
+        command.arg(program);
+        command
+    }
+
+    /// Replaces a namespace's packet rules at once.
+    pub(crate) fn set_rules(&self, role: Role, rules: &str) -> Result<()> {
+        let mut command = self.command(role, "nft");
+        command.args(["-f", "-"]);
+        feed(command, rules).with_context(|| format!("nftables rules were:\n{rules}"))
+    }
+
+    /// `ip netns exec` binds these over /etc.
+    fn write_etc(&self, role: Role) -> Result<()> {
+        let dir = etc_of(&self.name(role));
+        fs::create_dir_all(&dir)?;
+        let resolv = match role {
+            Role::Client => format!("nameserver {RESOLVER}\n"),
+            Role::Firewall | Role::Servers => "# no names here\n".to_owned(),
+        };
+        fs::write(dir.join("resolv.conf"), resolv)?;
+        fs::write(dir.join("hosts"), "127.0.0.1 localhost\n::1 localhost\n")?;
+        fs::write(dir.join("nsswitch.conf"), "passwd: files\ngroup: files\nhosts: files dns\n")?;
+        Ok(())
+    }
+
+    fn wire(&self) -> Result<()> {
+        let [client, firewall, servers] = Role::ALL.map(|role| self.name(role));
+        for role in Role::ALL {
+            let mut command = self.command(role, "sysctl");
+            // No waiting for duplicate addresses, and a firewall that forwards.
+            command.args(["-qw", "net.ipv6.conf.all.accept_dad=0"]);
+            command.args(["net.ipv6.conf.default.accept_dad=0"]);
+            if role == Role::Firewall {
+                command.args(["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"]);
+            }
+            finish(command)?;
+        }
+        batch(
+            &[],
+            &format!(
+                "link add eth0 netns {client} type veth peer name client netns {firewall}\n\
+                 link add servers netns {firewall} type veth peer name eth0 netns {servers}\n"
+            ),
+        )?;
+        batch(
+            &["-n", &client],
+            "link set lo up\nlink set eth0 up\n\
+             addr add 10.20.0.4/24 dev eth0\naddr add fd00:20::4/64 dev eth0 nodad\n\
+             route add default via 10.20.0.1\nroute add default via fd00:20::1\n",
+        )?;
+        batch(
+            &["-n", &firewall],
+            &format!(
+                "link set lo up\nlink set client up\nlink set servers up\n\
+                 addr add 10.20.0.1/24 dev client\naddr add fd00:20::1/64 dev client nodad\n\
+                 addr add 10.30.0.1/24 dev servers\naddr add fd00:30::1/64 dev servers nodad\n\
+                 route add 172.16.0.0/16 via {RESOLVER}\nroute add 203.0.113.0/24 via {RESOLVER}\n\
+                 route add {REFERENCE} via {RESOLVER}\nroute add 2001:db8::/64 via fd00:30::53\n"
+            ),
+        )?;
+        for family in ["-4", "-6"] {
+            batch(
+                &["-n", &firewall, family],
+                &format!(
+                    "rule add fwmark {FILTER_MARK} lookup {FILTER_TABLE}\n\
+                     route add local default dev lo table {FILTER_TABLE}\n"
+                ),
+            )?;
+        }
+        // Whole ranges are local to the servers, so that hosts come and go without a command.
+        batch(
+            &["-n", &servers],
+            &format!(
+                "link set lo up\nlink set eth0 up\n\
+                 addr add {RESOLVER}/24 dev eth0\naddr add fd00:30::53/64 dev eth0 nodad\n\
+                 addr add {REFERENCE}/32 dev lo\n\
+                 route add local 172.16.0.0/25 dev lo\nroute add local 203.0.113.0/24 dev lo\n\
+                 route add local 2001:db8::/64 dev lo\n\
+                 route add default via 10.30.0.1\nroute add default via fd00:30::1\n"
+            ),
+        )
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        remove(self.process);
+        self.sweeper.stdin.take();
+        let _ = self.sweeper.wait();
+    }
+}
+
+/// The word that makes this program a sweeper.
+pub(crate) const SWEEP: &str = "sweep";
+
+/// A process of its own group, so that Ctrl-C does not reach it; its input ends when we do.
+fn start_sweeper(process: u32) -> Result<Child> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args([SWEEP, &process.to_string()]).process_group(0);
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().with_context(|| format!("starting {command:?}"))
+}
+
+/// Waits for the end of its input, which is the end of a process, and removes what that left.
+pub(crate) fn sweep(process: Option<String>) -> Result<()> {
+    let process = process.context("whose stage?")?.parse()?;
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    // More than once, for a command that was under way may have built one more thing.
+    for _ in 0..20 {
+        if !remains(process) {
+            break;
+        }
+        remove(process);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+/// Takes down what a process built; what is not there is not missed.
+pub(crate) fn remove(process: u32) {
+    for role in Role::ALL {
+        let name = name_of(process, role);
+        if let Ok(pids) = run("ip", ["netns", "pids", &name]) {
+            // Only what runs inside the namespace, and nobody else's process is ever there.
+            for pid in pids.split_whitespace() {
+                let _ = run("kill", ["-KILL", pid]);
+            }
+        }
+        let _ = run("ip", ["netns", "delete", &name]);
+        let _ = fs::remove_dir_all(etc_of(&name));
+    }
+    // Goes only if it is empty, which means that nobody else uses it.
+    let _ = fs::remove_dir("/etc/netns");
+    let _ = fs::remove_dir_all(folder_of(process));
+}
+
+/// Whether anything of a process's stage is still there.
+pub(crate) fn remains(process: u32) -> bool {
+    folder_of(process).exists()
+        || Role::ALL.into_iter().any(|role| {
+            let name = name_of(process, role);
+            etc_of(&name).exists() || Path::new("/run/netns").join(&name).exists()
+        })
+}
+
+fn remove_leftovers() -> Result<()> {
+    let mut owners = Vec::new();
+    for folder in ["/run/netns".into(), "/etc/netns".into(), std::env::temp_dir()] {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            owners.extend(owner_of(&entry?.file_name().to_string_lossy()));
+        }
+    }
+    owners.sort_unstable();
+    owners.dedup();
+    let own = std::process::id();
+    for process in owners {
+        if process == own || !Path::new("/proc").join(process.to_string()).exists() {
+            remove(process);
+        }
+    }
+    Ok(())
+}
+
+/// The process that a namespace's or folder's name belongs to.
+fn owner_of(name: &str) -> Option<u32> {
+    name.strip_prefix("vnetprobe-lab-")?.split('-').next()?.parse().ok()
+}
+
+fn name_of(process: u32, role: Role) -> String {
+    format!("vnetprobe-lab-{process}-{}", role.as_str())
+}
+
+fn folder_of(process: u32) -> PathBuf {
+    std::env::temp_dir().join(format!("vnetprobe-lab-{process}"))
+}
+
+fn etc_of(namespace: &str) -> PathBuf {
+    Path::new("/etc/netns").join(namespace)
+}
+
+// ------------------------------------------------------------------------------------ commands
+
+fn batch(options: &[&str], lines: &str) -> Result<()> {
+    let mut command = Command::new("ip");
+    command.args(options).args(["-batch", "-"]);
+    feed(command, lines).with_context(|| format!("the lines for `ip` were:\n{lines}"))
+}
+
+fn feed(mut command: Command, input: &str) -> Result<()> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("starting {command:?}"))?;
+    child.stdin.take().context("no standard input")?.write_all(input.as_bytes())?;
+    judge(&command, &child.wait_with_output()?)
+}
+
+fn finish(mut command: Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("starting {command:?}"))?;
+    judge(&command, &output)
+}
+
+fn judge(command: &Command, output: &Output) -> Result<()> {
+    ensure!(
+        output.status.success(),
+        "{command:?} ended with {}: {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}
+
+fn run<const N: usize>(program: &str, arguments: [&str; N]) -> Result<String> {
+    let output = Command::new(program).args(arguments).output()?;
+    if !output.status.success() {
+        bail!("{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

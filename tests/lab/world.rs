@@ -1,0 +1,172 @@
+//! A world as its file writes it: what is broken, what the program must say, how others see it.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+
+/// One file of `tests/lab/worlds`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct World {
+    /// The file's name without its ending.
+    #[serde(skip)]
+    pub(crate) name: String,
+    /// One line for people.
+    pub(crate) title: String,
+    /// The program's configuration, a file in `tests/lab`.
+    #[serde(default = "usual_config")]
+    pub(crate) config: String,
+    /// What is broken; nothing in a healthy world.
+    #[serde(default, rename = "fault")]
+    pub(crate) faults: Vec<Fault>,
+    /// What the program must say.
+    pub(crate) expect: Expect,
+    /// Ordinary commands that show the same.
+    #[serde(default, rename = "proof")]
+    pub(crate) proofs: Vec<Proof>,
+}
+
+fn usual_config() -> String {
+    "workspace.toml".to_owned()
+}
+
+/// One thing that is not as in a healthy world.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Fault {
+    /// A private DNS zone is not linked to the network of these resolvers (all, if none is named).
+    ZoneNotLinked {
+        zone: String,
+        #[serde(default)]
+        at: Vec<String>,
+    },
+    /// The linked zone lacks the record behind this host.
+    RecordMissing { host: String },
+    /// Packets to a host, a port or both are not let through.
+    Packets { action: Action, at: Place, host: Option<String>, port: u16 },
+    /// The server shows a bad certificate for this name.
+    Certificate { host: String, form: Form },
+    /// The firewall takes every TLS connection itself and closes those that name one of these.
+    NameFilter { deny: Vec<String> },
+}
+
+/// What happens to a packet.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Action {
+    /// It vanishes.
+    Drop,
+    /// A TCP reset comes back.
+    Reset,
+    /// ICMP comes back: administratively prohibited.
+    Prohibit,
+}
+
+/// Where it happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Place {
+    /// On the way.
+    Firewall,
+    /// At its end, as if nothing listened there.
+    Server,
+}
+
+/// What is wrong with a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Form {
+    /// It ended ten days ago.
+    Expired,
+    /// It begins in ten days.
+    NotYetValid,
+    /// It is made for another name.
+    OtherName,
+    /// It signed itself.
+    SelfSigned,
+    /// Its chain leads to a root that nobody here knows.
+    UnknownRoot,
+    /// The server forgot to send the intermediate.
+    NoIntermediate,
+}
+
+/// What `vnetprobe check` must answer.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Expect {
+    /// Its exit code.
+    pub(crate) exit: i32,
+    /// The finding's cause is one of these; none means that nothing is found.
+    #[serde(default)]
+    pub(crate) causes: Vec<String>,
+    /// `host:port`, or `host` for checks of the name alone: all checks on them fail, no others.
+    #[serde(default)]
+    pub(crate) explains: Vec<String>,
+    /// Scenarios that are blocked.
+    #[serde(default)]
+    pub(crate) blocked: Vec<String>,
+    /// Scenarios that are degraded. All others are ready.
+    #[serde(default)]
+    pub(crate) degraded: Vec<String>,
+}
+
+/// A command and what it shows in this world.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Proof {
+    /// For `bash` in the client's namespace; `$LAB_CA` is the lab's root certificate.
+    pub(crate) run: String,
+    /// Texts that must be in its output.
+    #[serde(default)]
+    pub(crate) shows: Vec<String>,
+    /// Texts that must not.
+    #[serde(default)]
+    pub(crate) lacks: Vec<String>,
+    /// Its exit code, when that matters.
+    pub(crate) exit: Option<i32>,
+}
+
+impl Fault {
+    /// Whether a zone is missing at a resolver because of this.
+    pub(crate) fn unlinks(&self, from: &str, wanted: &str) -> bool {
+        matches!(self, Self::ZoneNotLinked { zone, at }
+            if zone == wanted && (at.is_empty() || at.iter().any(|name| name == from)))
+    }
+
+    /// The hosts it names.
+    pub(crate) fn hosts(&self) -> Vec<&str> {
+        match self {
+            Self::ZoneNotLinked { .. } => Vec::new(),
+            Self::Packets { host, .. } => host.iter().map(String::as_str).collect(),
+            Self::RecordMissing { host } | Self::Certificate { host, .. } => vec![host],
+            Self::NameFilter { deny } => deny.iter().map(String::as_str).collect(),
+        }
+    }
+}
+
+/// Every world, by name.
+pub(crate) fn all(folder: &Path) -> Result<Vec<World>> {
+    let mut worlds = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("listing {}", folder.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == "toml") {
+            worlds.push(read(&path).with_context(|| format!("reading {}", path.display()))?);
+        }
+    }
+    worlds.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(worlds)
+}
+
+fn read(path: &Path) -> Result<World> {
+    let mut world: World = toml::from_str(&fs::read_to_string(path)?)?;
+    world.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let expect = &world.expect;
+    ensure!(
+        expect.causes.is_empty() == expect.explains.is_empty(),
+        "`causes` and `explains` belong together"
+    );
+    ensure!(!world.proofs.is_empty(), "a `[[proof]]` by ordinary tools is missing");
+    Ok(world)
+}
