@@ -13,4 +13,4 @@ setup:
 
 # Figures that are printed, not asserted.
 bench:
-	scripts/bench
+	cargo bench --locked

@@ -12,7 +12,7 @@ use crate::observation::TlsFailure;
 const RECORD_TYPES: std::ops::RangeInclusive<u8> = 20..=23;
 
 /// Names a TLS alert as the registry does (RFC 8446 section 6, RFC 5246 section 7.2).
-pub(super) fn alert_name(code: u8) -> String {
+pub fn alert_name(code: u8) -> String {
     let name = match code {
         0 => "close_notify",
         10 => "unexpected_message",

@@ -76,6 +76,13 @@ pub struct Head {
     pub body: BodyEnd,
 }
 
+impl Head {
+    /// Interim answers (100 Continue, 103 Early Hints) announce the real one.
+    fn is_final(&self) -> bool {
+        self.status >= 200 || self.status == 101
+    }
+}
+
 /// How a body ends (RFC 9112 section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyEnd {
@@ -183,13 +190,13 @@ async fn read_head<S: AsyncRead + Unpin>(
             Parsed::NotHttp => return Err(HttpOutcome::NotHttp(stream::opening(received))),
             Parsed::Head(head) => {
                 received.drain(..head.length.min(received.len()));
-                // Interim answers (100 Continue, 103 Early Hints) announce the real one.
-                if head.status >= 200 || head.status == 101 {
+                if head.is_final() {
                     return Ok(head);
                 }
             }
             Parsed::Incomplete if total >= limits::HTTP_HEAD_BYTES => {
                 let cut = cut_head(received)
+                    .filter(Head::is_final)
                     .ok_or_else(|| HttpOutcome::NotHttp(stream::opening(received)))?;
                 received.clear();
                 return Ok(cut);

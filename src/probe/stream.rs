@@ -33,14 +33,12 @@ impl Heard {
         self.with(|record| record.opening.clone())
     }
 
-    /// Notes bytes received; returns the new total.
-    fn note(&self, bytes: &[u8]) -> usize {
+    fn note(&self, bytes: &[u8]) {
         self.with(|record| {
             record.total = record.total.saturating_add(bytes.len());
             let room = limits::OPENING_BYTES.saturating_sub(record.opening.len());
             record.opening.extend(bytes.iter().take(room));
-            record.total
-        })
+        });
     }
 
     fn with<T>(&self, look: impl FnOnce(&mut Record) -> T) -> T {
@@ -48,7 +46,7 @@ impl Heard {
     }
 }
 
-/// A stream that notes what is read from it and ends after [`limits::TLS_READ_BYTES`].
+/// A stream that notes what is read from it and fails after [`limits::TLS_READ_BYTES`].
 #[derive(Debug)]
 pub struct Watched<S> {
     stream: S,
@@ -73,13 +71,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let total = self.heard.note(buf.filled().get(before..).unwrap_or_default());
-        if total > limits::TLS_READ_BYTES {
+        if self.heard.total() >= limits::TLS_READ_BYTES {
             let text = format!("the peer sent more than {} bytes", limits::TLS_READ_BYTES);
             return Poll::Ready(Err(io::Error::other(text)));
         }
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.heard.note(buf.filled().get(before..).unwrap_or_default());
         polled
     }
 }

@@ -8,6 +8,9 @@ use crate::limits;
 use crate::model::{Blame, authority};
 use crate::observation::{CertificateFacts, TlsFailure, TlsObservation, TlsOutcome, TrustResult};
 
+/// `certificate_required` (RFC 8446 section 6).
+const ALERT_CERTIFICATE_REQUIRED: u8 = 116;
+
 /// Judges a handshake: its failure, else its certificate, else what came after it.
 pub(super) fn judge(at: &At<'_>, tls: &TlsObservation) -> (Option<Fault>, Vec<Warning>) {
     match &tls.outcome {
@@ -29,7 +32,24 @@ fn failed(at: &At<'_>, tls: &TlsObservation, failure: &TlsFailure) -> Fault {
             "{place} accepted TCP and {how} it on the TLS greeting, as a firewall does for a name no rule allows; ask the firewall team for an application rule that allows HTTPS:{port} to {host}."
         )
     };
+    let client_certificate = || {
+        (
+            Cause::TlsClientCertificateRequired,
+            format!(
+                "{place} demands a client certificate; the name may lead to something other than the service, so check DNS and proxies."
+            ),
+        )
+    };
     let (cause, summary) = match failure {
+        TlsFailure::Alert { code: ALERT_CERTIFICATE_REQUIRED, .. } => client_certificate(),
+        // Before TLS 1.3 a missing client certificate has no alert of its own.
+        TlsFailure::Alert { code: 40 | 42 | 46, .. }
+        | TlsFailure::Closed { .. }
+        | TlsFailure::Reset { .. }
+            if tls.client_certificate_asked =>
+        {
+            client_certificate()
+        }
         TlsFailure::Timeout => (
             Cause::TlsTimeout,
             format!(
@@ -49,12 +69,6 @@ fn failed(at: &At<'_>, tls: &TlsObservation, failure: &TlsFailure) -> Fault {
             Cause::TlsVersionUnsupported,
             format!(
                 "{place} speaks only TLS versions older than 1.2 (TLS alert protocol_version); ask its owner to enable TLS 1.2."
-            ),
-        ),
-        TlsFailure::Alert { code: 116, .. } => (
-            Cause::TlsClientCertificateRequired,
-            format!(
-                "{place} demands a client certificate (TLS alert certificate_required); the name may lead to something other than the service, so check DNS and proxies."
             ),
         ),
         TlsFailure::Alert { code, name } => (
