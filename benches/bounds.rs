@@ -3,6 +3,13 @@
 //! Figures, no assertions. Runs in network namespaces of its own (needs root and iproute2), so no
 //! packet leaves them.
 
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a program of its own that prints figures"
+)]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Write as _};

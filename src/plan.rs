@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::check::{Check, Expectation, Target};
-use crate::model::{Cloud, Direction, Expect, Host, Kind, Proof};
+use crate::model::{Cloud, Direction, Expect, Host, Kind, Proof, Vantage};
 use crate::parameters::{NetworkFacts, Parameters};
 use crate::requirement::{Catalog, Coverage, HostTemplate, Requirement, Scenario};
 
@@ -16,7 +16,11 @@ pub struct Plan {
     pub cloud: Cloud,
     /// The catalog's date.
     pub catalog_date: String,
-    /// The region, as told.
+    /// The workspace's name, as told; empty when it was not.
+    pub workspace: String,
+    /// Where this machine stands, as told.
+    pub vantage: Vantage,
+    /// The region, as told; empty when it was not.
     pub region: String,
     /// Scenarios that have at least one check or uncovered row, in reading order.
     pub scenarios: Vec<Scenario>,
@@ -83,6 +87,8 @@ impl Plan {
         Self {
             cloud: catalog.cloud,
             catalog_date: catalog.date.clone(),
+            workspace: parameters.name.clone().unwrap_or_default(),
+            vantage: parameters.vantage,
             region: parameters.region.clone().unwrap_or_default(),
             scenarios: Vec::new(),
             requirements: Vec::new(),
@@ -338,7 +344,7 @@ impl Builder<'_> {
 impl Requirement {
     /// The row that an extra probe amounts to.
     fn of_probe(probe: &ExtraProbe) -> Self {
-        use crate::model::{Transport, Vantage};
+        use crate::model::Transport;
         let pattern = crate::requirement::Template::literal(&probe.target.host.to_string());
         Self {
             id: probe.id.clone(),

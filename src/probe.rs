@@ -5,7 +5,7 @@
 pub mod certificate;
 pub mod dns;
 mod dns_message;
-mod failure;
+pub mod failure;
 pub mod http;
 pub mod smb;
 pub mod stream;

@@ -69,19 +69,24 @@ pub fn headline(snapshot: &Snapshot) -> String {
             plural(faults, "fault"),
             if faults == 1 { "blocks" } else { "block" }
         ),
+        (faults, ..) if total == 0 => format!("{} found.", plural(faults, "fault")),
         (faults, ..) => format!("{} found; no scenario is blocked.", plural(faults, "fault")),
     }
 }
 
 fn head(out: &mut String, snapshot: &Snapshot, layout: Layout) {
-    let region = if snapshot.plan.region.is_empty() { "" } else { " " };
-    let line = format!(
-        "vnetprobe {VERSION} on {}, {}{region}{}, catalog {}",
-        snapshot.machine.hostname,
-        snapshot.plan.cloud,
-        snapshot.plan.region,
-        snapshot.plan.catalog_date
-    );
+    let plan = &snapshot.plan;
+    let catalog = if plan.catalog_date.is_empty() {
+        String::new()
+    } else {
+        format!("catalog {}", plan.catalog_date)
+    };
+    let place: Vec<&str> = [plan.cloud.as_str(), &plan.region, &plan.workspace, &catalog]
+        .into_iter()
+        .filter(|w| !w.is_empty() && *w != "none")
+        .collect();
+    let line =
+        format!("vnetprobe {VERSION} on {}  {}", snapshot.machine.hostname, place.join(", "));
     layout.hang_toned(out, "", 0, &line, Some(Tone::Quiet));
     for trouble in &snapshot.machine.troubles {
         layout.hang(out, "! ", 2, trouble);
@@ -176,7 +181,9 @@ fn checks(out: &mut String, snapshot: &Snapshot, layout: Layout, detail: Detail)
         if rows.is_empty() {
             continue;
         }
-        let _ = writeln!(out, "  {}", layout.paint(Tone::Quiet, title));
+        if !snapshot.plan.scenarios.is_empty() {
+            let _ = writeln!(out, "  {}", layout.paint(Tone::Quiet, title));
+        }
         rows.sort_by_key(|report| std::cmp::Reverse(report.status()));
         for report in rows {
             check(out, report, layout, detail);

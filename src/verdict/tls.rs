@@ -5,7 +5,7 @@ use super::{Fault, Warning, application};
 use crate::cause::Cause;
 use crate::finding::Culprit;
 use crate::limits;
-use crate::model::{Blame, authority};
+use crate::model::{Blame, Host, authority};
 use crate::observation::{CertificateFacts, TlsFailure, TlsObservation, TlsOutcome, TrustResult};
 
 /// `certificate_required` (RFC 8446 section 6).
@@ -25,31 +25,7 @@ pub(super) fn judge(at: &At<'_>, tls: &TlsObservation) -> (Option<Fault>, Vec<Wa
 
 fn failed(at: &At<'_>, tls: &TlsObservation, failure: &TlsFailure) -> Fault {
     let place = at.place();
-    let host = &at.check.target.host;
-    let port = at.port;
-    let ended = |how: &str| {
-        format!(
-            "{place} accepted TCP and {how} it on the TLS greeting, as a firewall does for a name no rule allows; ask the firewall team for an application rule that allows HTTPS:{port} to {host}."
-        )
-    };
-    let client_certificate = || {
-        (
-            Cause::TlsClientCertificateRequired,
-            format!(
-                "{place} demands a client certificate; the name may lead to something other than the service, so check DNS and proxies."
-            ),
-        )
-    };
     let (cause, summary) = match failure {
-        TlsFailure::Alert { code: ALERT_CERTIFICATE_REQUIRED, .. } => client_certificate(),
-        // Before TLS 1.3 a missing client certificate has no alert of its own.
-        TlsFailure::Alert { code: 40 | 42 | 46, .. }
-        | TlsFailure::Closed { .. }
-        | TlsFailure::Reset { .. }
-            if tls.client_certificate_asked =>
-        {
-            client_certificate()
-        }
         TlsFailure::Timeout => (
             Cause::TlsTimeout,
             format!(
@@ -57,26 +33,18 @@ fn failed(at: &At<'_>, tls: &TlsObservation, failure: &TlsFailure) -> Fault {
                 tls.elapsed.seconds()
             ),
         ),
-        TlsFailure::Closed { .. } => (Cause::TlsClosed, ended("closed")),
-        TlsFailure::Reset { .. } => (Cause::TlsClosed, ended("reset")),
-        TlsFailure::Alert { code: 112, .. } => (
-            Cause::TlsUnrecognizedName,
-            format!(
-                "{place} does not serve the name {host} (TLS alert unrecognized_name); check that DNS leads to the right address."
-            ),
-        ),
-        TlsFailure::Alert { code: 70, .. } => (
-            Cause::TlsVersionUnsupported,
-            format!(
-                "{place} speaks only TLS versions older than 1.2 (TLS alert protocol_version); ask its owner to enable TLS 1.2."
-            ),
-        ),
-        TlsFailure::Alert { code, name } => (
-            Cause::TlsAlert,
-            format!(
-                "{place} ended the TLS handshake with alert {name} ({code}); ask the service's owner, or the firewall team if it inspects TLS."
-            ),
-        ),
+        // Before TLS 1.3 a missing client certificate has no alert of its own.
+        TlsFailure::Alert { code: ALERT_CERTIFICATE_REQUIRED, .. } => client_certificate(&place),
+        TlsFailure::Alert { code: 40 | 42 | 46, .. }
+        | TlsFailure::Closed { .. }
+        | TlsFailure::Reset { .. }
+            if tls.client_certificate_asked =>
+        {
+            client_certificate(&place)
+        }
+        TlsFailure::Closed { .. } => (Cause::TlsClosed, ended(at, "closed")),
+        TlsFailure::Reset { .. } => (Cause::TlsClosed, ended(at, "reset")),
+        TlsFailure::Alert { code, name } => alert(&place, &at.check.target.host, *code, name),
         TlsFailure::NotTls(bytes) => (
             Cause::NotTls,
             format!(
@@ -98,9 +66,48 @@ fn failed(at: &At<'_>, tls: &TlsObservation, failure: &TlsFailure) -> Fault {
     };
     let culprit = match cause.info().blame {
         Blame::Path => at.path(),
-        _ => Culprit::Service(authority(host, port)),
+        _ => Culprit::Service(authority(&at.check.target.host, at.port)),
     };
     Fault::new(cause, culprit, summary)
+}
+
+fn ended(at: &At<'_>, how: &str) -> String {
+    let (place, host) = (at.place(), &at.check.target.host);
+    format!(
+        "{place} accepted TCP and {how} it on the TLS greeting, as a firewall does for a name no rule allows; ask the firewall team for an application rule that allows HTTPS:{} to {host}.",
+        at.port
+    )
+}
+
+fn client_certificate(place: &str) -> (Cause, String) {
+    let summary = format!(
+        "{place} demands a client certificate; the name may lead to something other than the service, so check DNS and proxies."
+    );
+    (Cause::TlsClientCertificateRequired, summary)
+}
+
+/// A fatal alert (RFC 8446 section 6.2, RFC 6066 section 3).
+fn alert(place: &str, host: &Host, code: u8, name: &str) -> (Cause, String) {
+    match code {
+        112 => (
+            Cause::TlsUnrecognizedName,
+            format!(
+                "{place} does not serve the name {host} (TLS alert unrecognized_name); check that DNS leads to the right address."
+            ),
+        ),
+        70 => (
+            Cause::TlsVersionUnsupported,
+            format!(
+                "{place} speaks only TLS versions older than 1.2 (TLS alert protocol_version); ask its owner to enable TLS 1.2."
+            ),
+        ),
+        _ => (
+            Cause::TlsAlert,
+            format!(
+                "{place} ended the TLS handshake with alert {name} ({code}); ask the service's owner, or the firewall team if it inspects TLS."
+            ),
+        ),
+    }
 }
 
 /// What is wrong with the certificate, by the stores that count here.

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use crate::model::Vantage;
 use crate::snapshot::Snapshot;
 
 use super::Page;
@@ -27,7 +28,8 @@ pub(super) fn header(page: &Page<'_>) -> Markup {
                 }
             }
             dl class="vantage" aria-label="Where this was measured from" {
-                (fact("Machine", [clean(&machine.hostname).into_owned()], "its name is not known"))
+                (fact("Workspace", [clean(&plan.workspace).into_owned()], "not named"))
+                (fact("Machine", [clean(&machine.hostname).into_owned(), stands(plan.vantage).to_owned()], "its name is not known"))
                 (fact("Addresses", addresses, "none"))
                 div {
                     dt { "DNS servers" }
@@ -41,6 +43,16 @@ pub(super) fn header(page: &Page<'_>) -> Markup {
                 (fact("Proxy", machine.proxy.as_deref().map(|p| clean(p).into_owned()), "none"))
             }
         }
+    }
+}
+
+/// The vantage in words, when it was told.
+fn stands(vantage: Vantage) -> &'static str {
+    match vantage {
+        Vantage::JumpBox => "jump box",
+        Vantage::ComputeInstance => "compute instance",
+        Vantage::ClusterSubnet => "cluster subnet",
+        Vantage::Any => "",
     }
 }
 
