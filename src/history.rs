@@ -278,3 +278,6 @@ fn ours(cause: Cause, summary: String) -> Verdict {
         phases: Phases::default(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,465 @@
+//! Failing checks become real-world faults, and faults decide what people can do.
+#![expect(clippy::unwrap_used, reason = "values written here are good")]
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vnetprobe::cause::Cause;
+use vnetprobe::check::{Check, Expectation, Target};
+use vnetprobe::finding::{Finding, correlate};
+use vnetprobe::machine::Machine;
+use vnetprobe::model::{Cloud, Elapsed, Expect, Host, Kind, Proof, Status};
+use vnetprobe::observation::{
+    AboveTcp, AddressRecord, Alias, Answer, Climb, ClimbOutcome, ConnectFailure, DnsFailure,
+    DnsObservation, Exchange, ExchangeOutcome, LocalTrouble, Observation, Rcode, ServerObservation,
+    ServerRole, UdpObservation, UdpOutcome,
+};
+use vnetprobe::parameters::NetworkFacts;
+use vnetprobe::plan::Plan;
+use vnetprobe::requirement::Scenario;
+use vnetprobe::snapshot::{CheckReport, ScenarioReport, ScenarioStatus};
+use vnetprobe::verdict::{Context, judge};
+use vnetprobe::{limits, scenario};
+
+const QUICK: Elapsed = Elapsed(Duration::from_millis(2));
+
+// --------------------------------------------------------------------------------------- builders
+
+/// One check and what was seen of it; starts as a TCP check that passes.
+struct Row {
+    check: Check,
+    observation: Observation,
+}
+
+fn row(requirement: &str, host: &str, port: u16) -> Row {
+    let host = Host::parse(host).unwrap();
+    let target = Target { host, port: Some(port), kind: Kind::Tcp, path: "/".into() };
+    Row {
+        check: Check {
+            id: format!("{requirement}@{}", target.authority()),
+            requirement: requirement.into(),
+            target: Arc::new(target),
+            expectation: Expectation {
+                expect: Expect::Any,
+                zone: None,
+                declared: Vec::new(),
+                subnets: Vec::new(),
+            },
+            proof: Proof::Exact,
+            pattern: String::new(),
+            scenarios: vec!["studio".into()],
+            required: true,
+            public_service: false,
+            service_tag: None,
+            purpose: String::new(),
+        },
+        observation: Observation { dns: None, climbs: Vec::new(), addresses_not_tried: 0 },
+    }
+    .resolved("10.0.0.4", &[], "172.16.0.7")
+    .climbed(connected(AboveTcp::Nothing { closed: false }))
+}
+
+fn exchange(outcome: ExchangeOutcome) -> Exchange {
+    Exchange { elapsed: QUICK, attempts: 1, over_tcp: false, outcome }
+}
+
+fn server(address: &str, outcome: &ExchangeOutcome) -> ServerObservation {
+    ServerObservation {
+        server: (address.parse::<IpAddr>().unwrap(), 53).into(),
+        role: ServerRole::Configured,
+        a: exchange(outcome.clone()),
+        aaaa: exchange(outcome.clone()),
+    }
+}
+
+fn silent() -> ExchangeOutcome {
+    ExchangeOutcome::Failed(DnsFailure::Timeout)
+}
+
+fn answer(host: &str, aliases: &[&str], ip: &str) -> ExchangeOutcome {
+    let chain =
+        aliases.iter().map(|to| Alias { from: host.into(), to: (*to).into(), ttl: 60 }).collect();
+    ExchangeOutcome::Answer(Answer {
+        rcode: Rcode::NoError,
+        chain,
+        chain_loops: false,
+        addresses: vec![AddressRecord { ip: ip.parse().unwrap(), ttl: 60 }],
+        negative_ttl: None,
+    })
+}
+
+fn connected(then: AboveTcp) -> ClimbOutcome {
+    ClimbOutcome::Connected { elapsed: QUICK, local: "10.9.9.9:50000".parse().unwrap(), then }
+}
+
+fn dropped() -> ClimbOutcome {
+    let elapsed = Elapsed(Duration::from_secs(3));
+    ClimbOutcome::NotConnected { elapsed, failure: ConnectFailure::Timeout }
+}
+
+impl Row {
+    fn asking(mut self, servers: Vec<ServerObservation>) -> Self {
+        self.observation.dns = Some(DnsObservation { hosts_file: Vec::new(), servers });
+        self
+    }
+
+    fn resolved(self, by: &str, aliases: &[&str], ip: &str) -> Self {
+        let said = answer(&self.check.target.host.to_string(), aliases, ip);
+        self.asking(vec![server(by, &said)])
+    }
+
+    fn unresolved(mut self) -> Self {
+        self.observation.climbs.clear();
+        self.asking(vec![server("10.0.0.4", &silent())])
+    }
+
+    /// The only address ended so.
+    fn climbed(mut self, outcome: ClimbOutcome) -> Self {
+        let ip = vnetprobe::resolution::effective(self.observation.dns.as_ref().unwrap())
+            .addresses()
+            .first()
+            .copied()
+            .unwrap();
+        let port = self.check.target.port.unwrap();
+        self.observation.climbs = vec![Climb { ip, port, outcome }];
+        self
+    }
+
+    fn kind(mut self, kind: Kind) -> Self {
+        self.check.target = Arc::new(Target { kind, ..Target::clone(&self.check.target) });
+        self
+    }
+
+    fn private(mut self) -> Self {
+        self.check.expectation.expect = Expect::Private;
+        self
+    }
+
+    fn optional(mut self) -> Self {
+        self.check.required = false;
+        self
+    }
+
+    fn needed_by(mut self, scenarios: &[&str]) -> Self {
+        self.check.scenarios = scenarios.iter().map(|s| (*s).to_owned()).collect();
+        self
+    }
+
+    fn report(self) -> Arc<CheckReport> {
+        let network = NetworkFacts {
+            private_ranges: vec!["172.16.0.0/12".parse().unwrap()],
+            endpoint_subnets: Vec::new(),
+            endpoint_addresses: BTreeMap::new(),
+        };
+        let machine = Machine::default();
+        let now = "2026-11-01T12:00:00Z".parse().unwrap();
+        let context = Context { network: &network, machine: &machine, now };
+        let verdict = judge(&self.check, context, &self.observation);
+        Arc::new(CheckReport {
+            check: Arc::new(self.check),
+            verdict: Some(Arc::new(verdict)),
+            observation: Some(Arc::new(self.observation)),
+            last_run_at: Some(now),
+            last_success_at: None,
+            since: Some(now),
+            attempts: 1,
+            failures: 0,
+        })
+    }
+}
+
+fn reports(rows: Vec<Row>) -> Vec<Arc<CheckReport>> {
+    rows.into_iter().map(Row::report).collect()
+}
+
+fn findings(rows: Vec<Row>) -> Vec<Finding> {
+    correlate(&reports(rows))
+}
+
+fn causes(findings: &[Finding]) -> Vec<Cause> {
+    findings.iter().map(|f| f.cause).collect()
+}
+
+/// The states of these scenarios.
+fn scenarios(ids: &[&str], reports: &[Arc<CheckReport>]) -> Vec<ScenarioReport> {
+    let plan = Plan {
+        cloud: Cloud::None,
+        catalog_date: String::new(),
+        region: String::new(),
+        scenarios: ids
+            .iter()
+            .map(|id| Scenario { id: (*id).into(), title: (*id).into(), purpose: String::new() })
+            .collect(),
+        requirements: Vec::new(),
+        checks: reports.iter().map(|r| Arc::clone(&r.check)).collect(),
+        targets: Vec::new(),
+    };
+    scenario::judge(&plan, reports)
+}
+
+fn studio(rows: Vec<Row>) -> ScenarioReport {
+    scenarios(&["studio"], &reports(rows)).remove(0)
+}
+
+// ----------------------------------------------------------------------------------- correlation
+
+#[test]
+fn a_healthy_set_has_no_finding() {
+    let rows = || (0..20).map(|n| row("a", &format!("h{n}.example"), 443)).collect::<Vec<_>>();
+    assert_eq!(findings(rows()), []);
+    assert_eq!(findings(Vec::new()), []);
+    assert_eq!(studio(rows()).status, ScenarioStatus::Ready);
+}
+
+#[test]
+fn a_check_without_a_result_is_no_finding() {
+    let report =
+        CheckReport { verdict: None, ..CheckReport::clone(&row("a", "a.example", 443).report()) };
+    let reports = [Arc::new(report)];
+    assert_eq!(correlate(&reports), []);
+    assert_eq!(scenarios(&["studio"], &reports)[0].status, ScenarioStatus::Unknown);
+}
+
+#[test]
+fn a_dead_dns_server_is_one_finding_over_all_hosts() {
+    let hosts = limits::FINDING_EVIDENCE + 22;
+    let found = findings(
+        (0..hosts).map(|n| row("a", &format!("h{n}.example"), 443).unresolved()).collect(),
+    );
+    let [only] = found.as_slice() else { panic!("{:?}", causes(&found)) };
+    assert_eq!((only.cause, only.status), (Cause::DnsTimeout, Status::Fail));
+    assert_eq!(only.explains.len(), hosts);
+    assert_eq!(only.evidence.len(), limits::FINDING_EVIDENCE + 1);
+    assert_eq!(only.evidence.last().unwrap(), "and 22 more like these");
+    assert_eq!(
+        only.title,
+        "DNS server does not answer (DNS server 10.0.0.4): h0.example and 29 more hosts"
+    );
+    assert!(only.prove[0].contains("dig @10.0.0.4 "), "{:?}", only.prove);
+}
+
+#[test]
+fn one_dead_server_of_two_is_one_warning_over_all_hosts() {
+    let found = findings(
+        (0..5)
+            .map(|n| {
+                let host = format!("h{n}.example");
+                let good = answer(&host, &[], "172.16.0.7");
+                row("a", &host, 443)
+                    .asking(vec![server("10.0.0.4", &silent()), server("10.0.0.5", &good)])
+            })
+            .collect(),
+    );
+    let [only] = found.as_slice() else { panic!("{:?}", causes(&found)) };
+    assert_eq!((only.cause, only.status), (Cause::DnsServerDown, Status::Warn));
+    assert_eq!(only.explains.len(), 5);
+    assert_eq!(only.culprit.to_string(), "DNS server 10.0.0.4");
+}
+
+#[test]
+fn two_unlinked_zones_are_two_findings() {
+    let unlinked = |host: &str, zone: &str| {
+        let (name, _) = host.split_once('.').unwrap();
+        row("a", host, 443)
+            .private()
+            .resolved("10.0.0.4", &[&format!("{name}.{zone}"), "front.example"], "20.140.1.1")
+            .climbed(connected(AboveTcp::Nothing { closed: false }))
+    };
+    let blob = "privatelink.blob.core.usgovcloudapi.net";
+    let vault = "privatelink.vaultcore.usgovcloudapi.net";
+    let found = findings(vec![
+        unlinked("one.blob.core.usgovcloudapi.net", blob),
+        unlinked("kv.vault.usgovcloudapi.net", vault),
+        unlinked("two.blob.core.usgovcloudapi.net", blob),
+    ]);
+    let culprits: Vec<String> = found.iter().map(|f| f.culprit.to_string()).collect();
+    assert_eq!(culprits, [format!("zone {blob}"), format!("zone {vault}")]);
+    assert_eq!(found[0].explains.len(), 2);
+    assert!(found.iter().all(|f| f.cause == Cause::PrivateZoneNotLinked));
+}
+
+#[test]
+fn one_dropped_port_is_one_finding_that_lists_every_check() {
+    let host = "mlstore.file.core.usgovcloudapi.net";
+    let found = findings(vec![
+        row("storage-file", host, 445).kind(Kind::Smb).climbed(dropped()),
+        row("compute-file", host, 445).kind(Kind::Smb).climbed(dropped()),
+    ]);
+    let [only] = found.as_slice() else { panic!("{:?}", causes(&found)) };
+    assert_eq!(only.cause, Cause::TcpTimeout);
+    assert_eq!(
+        only.explains,
+        [format!("storage-file@{host}:445"), format!("compute-file@{host}:445")]
+    );
+    assert_eq!(only.evidence.len(), 1, "the same sentence is told once: {:?}", only.evidence);
+    assert_eq!(only.culprit.to_string(), "port 445 toward private addresses");
+    assert!(only.title.ends_with(&format!(": {host}")), "{}", only.title);
+}
+
+#[test]
+fn a_port_toward_private_and_toward_public_addresses_are_two_rules() {
+    let found = findings(vec![
+        row("a", "a.example", 445).climbed(dropped()),
+        row("b", "b.example", 445).resolved("10.0.0.4", &[], "20.140.1.1").climbed(dropped()),
+        row("c", "c.example", 443).climbed(dropped()),
+    ]);
+    assert_eq!(found.len(), 3);
+}
+
+#[test]
+fn the_finding_whose_mending_restores_most_comes_first() {
+    let refused = || ClimbOutcome::NotConnected {
+        elapsed: QUICK,
+        failure: ConnectFailure::Network(vnetprobe::observation::NetworkError::Refused),
+    };
+    let slow = ClimbOutcome::Connected {
+        elapsed: Elapsed(Duration::from_millis(1_100)),
+        local: "10.9.9.9:50000".parse().unwrap(),
+        then: AboveTcp::Nothing { closed: false },
+    };
+    let exhausted = ClimbOutcome::NotConnected {
+        elapsed: QUICK,
+        failure: ConnectFailure::Local(LocalTrouble::Exhausted),
+    };
+    let found = findings(vec![
+        // A warning that touches everything, five times.
+        row("w1", "w1.example", 1).climbed(slow.clone()).needed_by(&["a", "b", "c", "d"]),
+        row("w2", "w2.example", 1).climbed(slow).needed_by(&["a", "b", "c", "d"]),
+        row("u", "u.example", 2).climbed(exhausted).needed_by(&["a", "b", "c", "d"]),
+        // One scenario, two checks; then two scenarios, one check.
+        row("f1", "f1.example", 3).climbed(dropped()).needed_by(&["a"]),
+        row("f2", "f2.example", 3).climbed(dropped()).needed_by(&["a"]),
+        row("g", "g.example", 4).climbed(refused()).needed_by(&["a", "b"]),
+        // One scenario, one check.
+        row("h", "h.example", 5).climbed(refused()).needed_by(&["c"]),
+    ]);
+    assert_eq!(
+        found.iter().map(|f| f.explains[0].as_str()).collect::<Vec<_>>(),
+        ["g@g.example:4", "f1@f1.example:3", "h@h.example:5", "u@u.example:2", "w1@w1.example:1"]
+    );
+    assert_eq!(found[0].scenarios, ["a", "b"]);
+}
+
+#[test]
+fn the_order_does_not_depend_on_the_order_of_checks() {
+    let rows = || {
+        vec![
+            row("a", "a.example", 1).climbed(dropped()),
+            row("b", "b.example", 2).climbed(dropped()),
+            row("c", "c.example", 3).unresolved(),
+        ]
+    };
+    let mut turned = reports(rows());
+    turned.reverse();
+    assert_eq!(causes(&correlate(&reports(rows()))), causes(&correlate(&turned)));
+    let culprits = |found: Vec<Finding>| found.into_iter().map(|f| f.culprit).collect::<Vec<_>>();
+    assert_eq!(culprits(findings(rows())), culprits(correlate(&turned)));
+}
+
+#[test]
+fn every_warning_of_a_check_is_a_finding_of_its_own() {
+    let good = answer("a.example", &[], "172.16.0.7");
+    let slow = ClimbOutcome::Connected {
+        elapsed: Elapsed(Duration::from_millis(1_100)),
+        local: "10.9.9.9:50000".parse().unwrap(),
+        then: AboveTcp::Nothing { closed: false },
+    };
+    let rows = || {
+        vec![
+            row("a", "a.example", 443)
+                .asking(vec![server("10.0.0.4", &good), server("10.0.0.5", &silent())])
+                .climbed(slow.clone()),
+        ]
+    };
+    let found = findings(rows());
+    assert_eq!(causes(&found), [Cause::DnsServerDown, Cause::TcpSynLoss]);
+    assert!(found.iter().all(|f| f.status == Status::Warn && f.explains == ["a@a.example:443"]));
+    assert_eq!(studio(rows()).status, ScenarioStatus::Degraded);
+}
+
+#[test]
+fn commands_have_every_value_filled_in() {
+    for found in findings(vec![
+        row("a", "a.example", 443).unresolved(),
+        row("b", "b.example", 443).climbed(dropped()),
+        row("c", "c.example", 443).climbed(connected(AboveTcp::Nothing { closed: true })),
+    ]) {
+        assert!(!found.fix.is_empty() && !found.prove.is_empty(), "{}", found.cause);
+        assert!(found.prove.iter().all(|line| !line.contains("{host}")
+            && !line.contains("{port}")
+            && !line.contains("{address}")
+            && !line.contains("{server}")));
+    }
+}
+
+// ------------------------------------------------------------------------------------- scenarios
+
+fn udp_silence() -> Row {
+    let silence = UdpObservation { elapsed: QUICK, outcome: UdpOutcome::Silence };
+    row("u", "u.example", 5831).kind(Kind::Udp).climbed(ClimbOutcome::Datagram(silence))
+}
+
+#[test]
+fn udp_silence_is_no_finding_and_touches_no_scenario() {
+    let report = udp_silence().report();
+    assert_eq!((report.status(), report.cause()), (Status::Unknown, Some(Cause::UdpNoEvidence)));
+    assert_eq!(findings(vec![udp_silence()]), []);
+    let alone = studio(vec![udp_silence()]);
+    assert_eq!((alone.status, alone.checks), (ScenarioStatus::Ready, 1));
+    let with_others = studio(vec![udp_silence(), row("a", "a.example", 443)]);
+    assert_eq!(with_others.status, ScenarioStatus::Ready);
+    assert_eq!(with_others.blocked_by, Vec::<String>::new());
+}
+
+#[test]
+fn a_required_failure_blocks_and_an_optional_one_degrades() {
+    let blocked = studio(vec![
+        row("ok", "ok.example", 443),
+        row("o", "o.example", 443).optional().climbed(dropped()),
+        row("r", "r.example", 443).climbed(dropped()),
+    ]);
+    assert_eq!(blocked.status, ScenarioStatus::Blocked);
+    assert_eq!(
+        blocked.blocked_by,
+        ["r@r.example:443", "o@o.example:443"],
+        "what blocks comes first"
+    );
+    let degraded = studio(vec![row("o", "o.example", 443).optional().climbed(dropped())]);
+    assert_eq!(degraded.status, ScenarioStatus::Degraded);
+    assert_eq!(degraded.blocked_by, ["o@o.example:443"]);
+}
+
+#[test]
+fn our_own_trouble_makes_a_scenario_unknown_but_hides_no_failure() {
+    let exhausted = || {
+        row("u", "u.example", 443).climbed(ClimbOutcome::NotConnected {
+            elapsed: QUICK,
+            failure: ConnectFailure::Local(LocalTrouble::Exhausted),
+        })
+    };
+    assert_eq!(studio(vec![exhausted()]).status, ScenarioStatus::Unknown);
+    let both = studio(vec![exhausted(), row("r", "r.example", 443).climbed(dropped())]);
+    assert_eq!(both.status, ScenarioStatus::Blocked);
+}
+
+#[test]
+fn a_scenario_without_any_check_is_unknown() {
+    let states = scenarios(&["studio", "rstudio"], &reports(vec![row("a", "a.example", 443)]));
+    assert_eq!(states[0].status, ScenarioStatus::Ready);
+    assert_eq!((states[1].status, states[1].checks), (ScenarioStatus::Unknown, 0));
+    assert_eq!(states[1].blocked_by, Vec::<String>::new());
+}
+
+#[test]
+fn a_failure_blocks_only_the_scenarios_that_need_it() {
+    use ScenarioStatus::{Blocked, Ready};
+    let rows = vec![
+        row("a", "a.example", 443).needed_by(&["studio", "notebooks"]).climbed(dropped()),
+        row("b", "b.example", 443).needed_by(&["images"]),
+    ];
+    let states = scenarios(&["studio", "images", "notebooks"], &reports(rows));
+    let states: Vec<ScenarioStatus> = states.iter().map(|s| s.status).collect();
+    assert_eq!(states, [Blocked, Ready, Blocked]);
+}
