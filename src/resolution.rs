@@ -53,12 +53,15 @@ impl DnsObservation {
 }
 
 impl ServerObservation {
-    /// Whether its answer ends the search: it said that the name exists or that it does not. On
-    /// SERVFAIL, REFUSED and silence the system's resolver goes on to the next server.
+    /// Whether its answer ends the search: it gave an address, or said that the name does not exist
+    /// or, for both families, that there is none. On SERVFAIL, REFUSED and silence the system's
+    /// resolver goes on to the next server, also when only one of its two questions ended so.
     pub fn decides(&self) -> bool {
-        [&self.a, &self.aaaa].into_iter().any(|exchange| {
-            exchange.answer().is_some_and(|a| matches!(a.rcode, Rcode::NoError | Rcode::NxDomain))
-        })
+        let answers = || [&self.a, &self.aaaa].into_iter().filter_map(Exchange::answer);
+        let of = |rcode| answers().filter(move |answer| answer.rcode == rcode);
+        of(Rcode::NxDomain).next().is_some()
+            || of(Rcode::NoError).any(|answer| !answer.addresses.is_empty() || answer.chain_loops)
+            || of(Rcode::NoError).count() == 2
     }
 
     /// Addresses of both families, IPv4 first, each once.
@@ -76,12 +79,14 @@ impl ServerObservation {
         addresses
     }
 
-    /// The more telling of its two answers: the one with addresses, else the one with a chain.
+    /// The more telling of its two answers: the one with addresses, else the one with a chain, else
+    /// the one that says whether the name exists.
     pub fn best_answer(&self) -> Option<&Answer> {
         let answers = || [&self.a, &self.aaaa].into_iter().filter_map(Exchange::answer);
         answers()
             .find(|a| !a.addresses.is_empty())
             .or_else(|| answers().find(|a| !a.chain.is_empty()))
+            .or_else(|| answers().find(|a| matches!(a.rcode, Rcode::NoError | Rcode::NxDomain)))
             .or_else(|| answers().next())
     }
 

@@ -33,15 +33,17 @@ pub(super) fn judge(check: &Check, context: Context<'_>, dns: Option<&DnsObserva
         Resolution::Nobody => Some(no_answer(name, dns)),
     };
     let addresses = resolution.addresses();
-    let fault = fault.or_else(|| sinkhole(name, &addresses)).or_else(|| {
+    let fault = fault.or_else(|| {
         let found = Found { name, addresses: &addresses, dns, resolution: &resolution };
-        expectation(check, context, &found)
+        sinkhole(name, &addresses)
+            .or_else(|| expectation(check, context, &found))
+            .map(|fault| of_hosts_file(fault, &found))
     });
     let mut warnings = Vec::new();
     if fault.is_none() {
         warnings.extend(overridden(name, dns));
         warnings.extend(disagreement(context, name, dns));
-        warnings.extend(server_down(dns));
+        warnings.extend(server_down(name, dns));
     }
     Names { fault, warnings }
 }
@@ -96,8 +98,11 @@ fn no_answer(name: &str, dns: &DnsObservation) -> Fault {
             ),
         );
     }
-    let failures: Vec<&Exchange> = dns.configured().map(|server| &server.a).collect();
-    let worst = failures.iter().map(|exchange| rank(exchange)).max().unwrap_or_default();
+    let worst = dns.configured().map(silence).max().unwrap_or_default();
+    // Only the servers that did what is told of them.
+    let same = |one: &Silence| std::mem::discriminant(one) == std::mem::discriminant(&worst);
+    let servers: Vec<SocketAddr> =
+        dns.configured().filter(|server| same(&silence(server))).map(|s| s.server).collect();
     let who = server_names(&servers);
     let culprit = Culprit::DnsServers(servers);
     match worst {
@@ -166,27 +171,43 @@ enum Silence {
     TcpBlocked,
 }
 
-fn rank(exchange: &Exchange) -> Silence {
-    match &exchange.outcome {
+/// How a server that does not decide kept silent: the more telling of its two questions.
+fn silence(server: &ServerObservation) -> Silence {
+    [&server.a, &server.aaaa].into_iter().filter_map(rank).max().unwrap_or_default()
+}
+
+impl std::fmt::Display for Silence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NoNetwork => "no route to it",
+            Self::Exhausted => "no socket left",
+            Self::Timeout => "no answer",
+            Self::Unreachable => "nothing listens there",
+            Self::Refused => "REFUSED",
+            Self::ServFail(what) => what,
+            Self::TcpBlocked => "TCP 53 fails",
+        })
+    }
+}
+
+/// Nothing for an answer that says whether the name exists.
+fn rank(exchange: &Exchange) -> Option<Silence> {
+    Some(match &exchange.outcome {
         ExchangeOutcome::Answer(answer) => match answer.rcode {
             Rcode::Refused => Silence::Refused,
             Rcode::ServFail => Silence::ServFail("SERVFAIL".to_owned()),
             Rcode::Other(code) => Silence::ServFail(format!("response code {code}")),
-            Rcode::NoError | Rcode::NxDomain => {
-                Silence::ServFail("an incomplete answer".to_owned())
-            }
+            Rcode::NoError | Rcode::NxDomain => return None,
         },
         ExchangeOutcome::Failed(failure) => match failure {
             DnsFailure::Timeout => Silence::Timeout,
             DnsFailure::Unreachable(_) => Silence::Unreachable,
             DnsFailure::TcpFailed(_) => Silence::TcpBlocked,
-            DnsFailure::Malformed(_) => {
-                Silence::ServFail("with a message that is not DNS".to_owned())
-            }
+            DnsFailure::Malformed(_) => Silence::ServFail("something that is not DNS".to_owned()),
             DnsFailure::Local(LocalTrouble::Exhausted) => Silence::Exhausted,
             DnsFailure::Local(_) => Silence::NoNetwork,
         },
-    }
+    })
 }
 
 // ------------------------------------------------------------------------ an answer of no use
@@ -216,13 +237,15 @@ fn unusable(
     }
     if check.expectation.expect == Expect::Private && privately_at_reference(context, dns).is_some()
     {
-        return forwarder_missing(context, name, dns, &who);
+        return forwarder_missing(check, context, name, dns, &who);
     }
     let nothing = match answer.rcode {
         Rcode::NxDomain => "no such name (NXDOMAIN)",
         _ => "no address (NODATA)",
     };
-    if let Some(zone) = privatelink_zone(&answer.chain) {
+    // Where the chain goes on behind the privatelink name, it was the public one that ended.
+    let end = answer.chain.last().map(std::slice::from_ref).unwrap_or_default();
+    if let Some(zone) = privatelink_zone(end) {
         let record = answer.chain.last().map_or(name, |alias| alias.to.as_str());
         return Some(Fault::new(
             Cause::PrivateRecordMissing,
@@ -285,7 +308,7 @@ struct Found<'a> {
 }
 
 fn expectation(check: &Check, context: Context<'_>, found: &Found<'_>) -> Option<Fault> {
-    let fault = match check.expectation.expect {
+    match check.expectation.expect {
         Expect::Private => private(check, context, found),
         Expect::Public => {
             let ip = found.addresses.iter().find(|ip| context.network.is_private(**ip))?;
@@ -299,8 +322,12 @@ fn expectation(check: &Check, context: Context<'_>, found: &Found<'_>) -> Option
             ))
         }
         Expect::Any => declared(check, found),
-    }?;
-    Some(match found.resolution {
+    }
+}
+
+/// What the hosts file says wrongly is not for the DNS team to mend.
+fn of_hosts_file(fault: Fault, found: &Found<'_>) -> Fault {
+    match found.resolution {
         Resolution::HostsFile(_) => Fault {
             cause: Cause::HostsFileOverride,
             culprit: Culprit::Name(found.name.to_owned()),
@@ -312,7 +339,7 @@ fn expectation(check: &Check, context: Context<'_>, found: &Found<'_>) -> Option
             ..fault
         },
         _ => fault,
-    })
+    }
 }
 
 fn private(check: &Check, context: Context<'_>, found: &Found<'_>) -> Option<Fault> {
@@ -341,7 +368,7 @@ fn private(check: &Check, context: Context<'_>, found: &Found<'_>) -> Option<Fau
     };
     let who = server_names(&[server.server]);
     if privately_at_reference(context, found.dns).is_some() {
-        return forwarder_missing(context, name, found.dns, &who);
+        return forwarder_missing(check, context, name, found.dns, &who);
     }
     Some(match privatelink_zone(server.chain()) {
         Some(zone) => Fault::new(
@@ -372,6 +399,7 @@ fn privately_at_reference(context: Context<'_>, dns: &DnsObservation) -> Option<
 }
 
 fn forwarder_missing(
+    check: &Check,
     context: Context<'_>,
     name: &str,
     dns: &DnsObservation,
@@ -379,16 +407,25 @@ fn forwarder_missing(
 ) -> Option<Fault> {
     let private = privately_at_reference(context, dns)?;
     let reference = dns.reference()?;
-    let (_, parent) = name.split_once('.')?;
+    let zone = privatelink_zone(reference.chain()).or_else(|| check.expectation.zone.clone());
+    let forwarded = public_zone(name, zone.as_deref());
     Some(Fault::new(
         Cause::PrivateForwarderMissing,
         Culprit::DnsServers(servers_of(dns)),
         format!(
-            "Azure's own DNS {} knows {name} as {}, but DNS server {who} does not; ask the DNS team for a conditional forwarder from {who} to Azure DNS for {parent}.",
+            "Azure's own DNS {} knows {name} as {}, but DNS server {who} does not; ask the DNS team for a conditional forwarder from {who} to Azure DNS for {forwarded}.",
             reference.server.ip(),
             list(&private)
         ),
     ))
+}
+
+/// The zone to forward: the public one that the private zone stands in for, else the name's parent.
+fn public_zone<'a>(name: &'a str, zone: Option<&'a str>) -> &'a str {
+    let below = |zone: &&str| name.strip_suffix(*zone).is_some_and(|rest| rest.ends_with('.'));
+    let public = zone.and_then(|zone| zone.strip_prefix("privatelink.")).filter(below);
+    let parent = || name.split_once('.').map_or(name, |(_, parent)| parent);
+    public.unwrap_or_else(parent)
 }
 
 fn declared(check: &Check, found: &Found<'_>) -> Option<Fault> {
@@ -488,18 +525,24 @@ fn disagreement(context: Context<'_>, name: &str, dns: &DnsObservation) -> Optio
     })
 }
 
-fn server_down(dns: &DnsObservation) -> Option<Warning> {
+fn server_down(name: &str, dns: &DnsObservation) -> Option<Warning> {
     let (up, down): (Vec<_>, Vec<_>) = dns.configured().partition(|server| server.decides());
-    let servers: Vec<SocketAddr> = down.iter().map(|server| server.server).collect();
-    if up.is_empty() || servers.is_empty() {
+    let down: Vec<(SocketAddr, Silence)> = down
+        .into_iter()
+        .map(|server| (server.server, silence(server)))
+        // What this machine could not send is no fault of the server.
+        .filter(|(_, how)| !matches!(how, Silence::NoNetwork | Silence::Exhausted))
+        .collect();
+    if up.is_empty() || down.is_empty() {
         return None;
     }
-    let who = server_names(&servers);
+    let who =
+        list(down.iter().map(|(server, how)| format!("{} ({how})", server_names(&[*server]))));
     Some(Warning {
         cause: Cause::DnsServerDown,
-        culprit: Culprit::DnsServers(servers),
+        culprit: Culprit::DnsServers(down.into_iter().map(|(server, _)| server).collect()),
         summary: format!(
-            "DNS server {who} does not answer while another one does, so lookups are slow or fail now and then; ask the DNS team to repair or remove it."
+            "DNS server {who} does not resolve {name} while another one does, so lookups are slow or fail now and then; ask the DNS team to repair or remove it."
         ),
     })
 }
