@@ -98,7 +98,7 @@ pub fn judge(check: &Check, context: Context<'_>, observation: &Observation) -> 
                 Some(first.culprit.clone()),
                 first.summary.clone(),
             ),
-            None => (Status::Pass, None, None, passed(check, observation, phases)),
+            None => (Status::Pass, None, None, passed(check, &climbs.addresses, phases)),
         },
     };
     Verdict {
@@ -176,10 +176,11 @@ fn resolution_time(dns: &DnsObservation) -> Elapsed {
     total
 }
 
-fn passed(check: &Check, observation: &Observation, phases: Phases) -> String {
+fn passed(check: &Check, addresses: &[AddressVerdict], phases: Phases) -> String {
     let target = check.target.authority();
     let ms = phases.total().seconds() * 1e3;
-    let addresses: Vec<String> = observation.climbs.iter().map(|c| c.ip.to_string()).collect();
+    let good = addresses.iter().filter(|address| address.status == Status::Pass);
+    let addresses: Vec<String> = good.map(|address| address.ip.to_string()).collect();
     let via = match addresses.as_slice() {
         [] => String::new(),
         [one] if *one == check.target.host.to_string() => String::new(),

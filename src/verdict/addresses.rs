@@ -48,12 +48,13 @@ pub(super) fn judge(check: &Check, context: Context<'_>, observation: &Observati
     Climbs { fault, warnings, addresses }
 }
 
-/// Makes one judgement of many. Addresses of a family this machine has no network for do not count
-/// while others do: applications skip them at once.
+/// Makes one judgement of many. Addresses of which nothing is known (no network of that family
+/// here, no socket left, silence over UDP) do not count while others do.
 fn together(check: &Check, judged: Vec<Judged>) -> (Option<Fault>, Vec<Warning>) {
-    let ours = |one: &Judged| one.fault.as_ref().is_some_and(|f| f.cause == Cause::LocalNoNetwork);
-    let (unusable, counted): (Vec<Judged>, Vec<Judged>) = judged.into_iter().partition(ours);
-    let counted = if counted.is_empty() { unusable } else { counted };
+    let unknown =
+        |one: &Judged| one.fault.as_ref().is_some_and(|fault| fault.status == Status::Unknown);
+    let (unknown, counted): (Vec<Judged>, Vec<Judged>) = judged.into_iter().partition(unknown);
+    let counted = if counted.is_empty() { unknown } else { counted };
     let (good, bad): (Vec<Judged>, Vec<Judged>) =
         counted.into_iter().partition(|one| one.fault.is_none());
     if good.is_empty() {
