@@ -357,7 +357,11 @@ impl Trust {
     /// machine without any store, Mozilla's roots.
     pub fn effective(&self) -> &TrustResult {
         match (&self.configured, &self.host) {
-            (Some(declared), _) if *declared != TrustResult::UnknownIssuer => declared,
+            (Some(declared), _)
+                if !matches!(declared, TrustResult::UnknownIssuer | TrustResult::EmptyStore) =>
+            {
+                declared
+            }
             (_, TrustResult::EmptyStore) => &self.mozilla,
             (_, host) => host,
         }

@@ -121,31 +121,35 @@ fn certificate(at: &At<'_>, tls: &TlsObservation) -> Option<Fault> {
     match trust.effective() {
         TrustResult::Trusted => intercepted(at, tls),
         TrustResult::Expired => {
-            let end = leaf
-                .map(|c| format!(" on {}", c.not_after.strftime("%Y-%m-%d")))
-                .unwrap_or_default();
+            let (whose, end) = blamed(at, tls, |c| c.not_after < at.context.now);
+            let end = end.map(|c| format!(" on {}", c.not_after.strftime("%Y-%m-%d")));
             Some(Fault::new(
                 Cause::TlsExpired,
                 service(),
                 format!(
-                    "The certificate of {place} expired{end}; ask the service's owner to renew it, and check this machine's clock."
+                    "{whose} expired{}; ask the service's owner to renew it, and check this machine's clock.",
+                    end.unwrap_or_default()
                 ),
             ))
         }
         TrustResult::NotYetValid => {
-            let start = leaf.map(|c| format!(" before {}", c.not_before)).unwrap_or_default();
+            let (whose, start) = blamed(at, tls, |c| c.not_before > at.context.now);
+            let start = start.map(|c| format!(" before {}", c.not_before));
             Some(Fault::new(
                 Cause::TlsNotYetValid,
                 service(),
                 format!(
-                    "The certificate of {place} is not valid{start}; check this machine's clock first, then ask the service's owner."
+                    "{whose} is not valid{}; check this machine's clock first, then ask the service's owner.",
+                    start.unwrap_or_default()
                 ),
             ))
         }
         TrustResult::WrongName => {
-            let names = leaf
-                .map(|c| c.names.iter().take(3).cloned().collect::<Vec<_>>().join(", "))
-                .unwrap_or_default();
+            let names = match leaf {
+                None => "another name".to_owned(),
+                Some(leaf) if leaf.names.is_empty() => leaf.subject.clone(),
+                Some(leaf) => leaf.names.iter().take(3).cloned().collect::<Vec<_>>().join(", "),
+            };
             Some(Fault::new(
                 Cause::TlsNameMismatch,
                 service(),
@@ -162,6 +166,25 @@ fn certificate(at: &At<'_>, tls: &TlsObservation) -> Option<Fault> {
                 "The certificate of {place}, issued by {issuer}, does not verify ({why}); ask the service's owner, or the firewall team if it inspects TLS."
             ),
         )),
+    }
+}
+
+/// The certificate of the chain that a verdict is about, and how to name it.
+fn blamed<'a>(
+    at: &At<'_>,
+    tls: &'a TlsObservation,
+    is_it: impl Fn(&CertificateFacts) -> bool,
+) -> (String, Option<&'a CertificateFacts>) {
+    let place = at.place();
+    let (leaf, issuers) = match tls.chain.split_first() {
+        Some((leaf, issuers)) => (Some(leaf), issuers),
+        None => (None, &[][..]),
+    };
+    match (leaf.filter(|leaf| is_it(leaf)), issuers.iter().find(|issuer| is_it(issuer))) {
+        (None, Some(issuer)) => {
+            (format!("{} in the certificate chain of {place}", issuer.subject), Some(issuer))
+        }
+        (leaf, _) => (format!("The certificate of {place}"), leaf),
     }
 }
 
