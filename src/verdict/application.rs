@@ -18,6 +18,7 @@ pub(super) fn http(at: &At<'_>, http: &HttpObservation) -> Option<Fault> {
     let host = &at.check.target.host;
     let service = || Culprit::Service(authority(host, at.port));
     let seconds = http.elapsed.seconds();
+    let protocol = if at.check.target.kind == Kind::Http { "HTTP" } else { "HTTPS" };
     match &http.outcome {
         HttpOutcome::Answer { status, body, .. }
             if *status == FIREWALL_DENY_STATUS || is_deny_text(body) =>
@@ -26,7 +27,7 @@ pub(super) fn http(at: &At<'_>, http: &HttpObservation) -> Option<Fault> {
                 Cause::HttpFirewallDeny,
                 at.path(),
                 format!(
-                    "The firewall answered for {place} and denied it (HTTP {status}); ask the firewall team for an application rule that allows HTTP:{} to {host}.",
+                    "The firewall answered for {place} and denied it (HTTP {status}); ask the firewall team for an application rule that allows {protocol}:{} to {host}.",
                     at.port
                 ),
             ))
@@ -57,14 +58,14 @@ pub(super) fn http(at: &At<'_>, http: &HttpObservation) -> Option<Fault> {
             Cause::HttpTimeout,
             at.path(),
             format!(
-                "{place} accepted the connection but did not answer an HTTP request within {seconds:.1} s; ask the firewall team whether it inspects or drops HTTP to {host}."
+                "{place} accepted the connection but did not answer an HTTP request within {seconds:.1} s; ask the firewall team whether it inspects or drops {protocol} to {host}."
             ),
         )),
         HttpOutcome::Closed => Some(Fault::new(
             Cause::HttpClosed,
             at.path(),
             format!(
-                "{place} accepted the connection and closed it on the HTTP request; ask the firewall team to allow HTTP:{} to {host}.",
+                "{place} accepted the connection and closed it on the HTTP request; ask the firewall team to allow {protocol}:{} to {host}.",
                 at.port
             ),
         )),
