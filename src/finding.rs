@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::cause::Cause;
 use crate::limits;
-use crate::model::Status;
+use crate::model::{Status, visible};
 use crate::resolution::effective;
 use crate::snapshot::CheckReport;
 use crate::verdict::server_names;
@@ -153,7 +153,7 @@ fn finding(cause: Cause, culprit: &Culprit, shares: &[Share<'_>]) -> Finding {
     Finding {
         cause,
         status: shares.iter().map(|share| share.status).max().unwrap_or(info.status),
-        title: title(cause, culprit, &hosts),
+        title: visible(&title(cause, culprit, &hosts)),
         culprit: culprit.clone(),
         explains: shares.iter().map(|share| share.report.check.id.clone()).collect(),
         scenarios,

@@ -11,7 +11,7 @@ use crate::check::Target;
 use crate::finding::{self, Culprit};
 use crate::limits;
 use crate::machine::Machine;
-use crate::model::{Layer, Status};
+use crate::model::{Layer, Status, visible};
 use crate::observation::{Exchange, Observation, Rcode};
 use crate::parameters::NetworkFacts;
 use crate::plan::Plan;
@@ -210,7 +210,7 @@ impl History {
             age.as_secs(),
             interval.as_secs()
         );
-        let verdict = ours(Cause::Overdue, summary);
+        let verdict = ours(Cause::Overdue, &summary);
         Arc::new(CheckReport { verdict: Some(Arc::new(verdict)), ..CheckReport::clone(report) })
     }
 }
@@ -258,20 +258,20 @@ fn answered(exchange: &Exchange) -> bool {
 fn broken(target: &Target, why: &str) -> Verdict {
     ours(
         Cause::Overdue,
-        format!(
+        &format!(
             "vnetprobe itself broke down while it probed {} ({why}); please report this.",
             target.authority()
         ),
     )
 }
 
-fn ours(cause: Cause, summary: String) -> Verdict {
+fn ours(cause: Cause, summary: &str) -> Verdict {
     Verdict {
         status: Status::Unknown,
         cause: Some(cause),
         layer: Some(Layer::Local),
         culprit: Some(Culprit::Machine),
-        summary,
+        summary: visible(summary),
         warnings: Vec::new(),
         addresses: Vec::new(),
         resolved_private: false,

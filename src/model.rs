@@ -378,15 +378,21 @@ pub fn authority(host: &Host, port: u16) -> String {
 /// Text from a stranger made safe for a terminal, a log line and a label: control characters
 /// replaced, length bounded by [`limits::TEXT_CHARS`].
 pub fn printable(text: &str) -> String {
-    let mut out: String = text
-        .chars()
-        .take(limits::TEXT_CHARS)
-        .map(|c| if c.is_control() || is_invisible(c) { '\u{fffd}' } else { c })
-        .collect();
+    let mut out: String = text.chars().take(limits::TEXT_CHARS).map(shown).collect();
     if text.chars().nth(limits::TEXT_CHARS).is_some() {
         out.push('…');
     }
     out
+}
+
+/// The same for text of any length. Probes bound and clean what they keep; outputs use this so that
+/// nothing that slips through there reaches a terminal.
+pub fn visible(text: &str) -> String {
+    text.chars().map(shown).collect()
+}
+
+fn shown(c: char) -> char {
+    if c.is_control() || is_invisible(c) { '\u{fffd}' } else { c }
 }
 
 /// Characters that change how neighbouring text is shown (bidirectional and zero-width controls).

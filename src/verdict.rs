@@ -18,7 +18,7 @@ use crate::cause::Cause;
 use crate::check::Check;
 use crate::finding::Culprit;
 use crate::machine::Machine;
-use crate::model::{Elapsed, Kind, Layer, Proof, Status};
+use crate::model::{Elapsed, Kind, Layer, Proof, Status, visible};
 use crate::observation::{AboveTcp, ClimbOutcome, DnsObservation, Observation, TlsOutcome};
 use crate::parameters::NetworkFacts;
 use crate::resolution::effective;
@@ -106,8 +106,11 @@ pub fn judge(check: &Check, context: Context<'_>, observation: &Observation) -> 
         cause,
         layer: cause.map(|c| c.info().layer),
         culprit,
-        summary,
-        warnings,
+        summary: visible(&summary),
+        warnings: warnings
+            .into_iter()
+            .map(|warning| Warning { summary: visible(&warning.summary), ..warning })
+            .collect(),
         addresses: climbs.addresses,
         resolved_private: resolved_private(context, observation),
         phases,

@@ -238,6 +238,7 @@ fn a_probe_that_breaks_down_is_our_fault() {
     let report = published(&history, at(62));
     assert_eq!((report.status(), report.cause()), OVERDUE);
     assert!(report.observation.is_none());
+    assert!(!report.summary().contains('\n'), "{}", report.summary());
     assert_eq!((report.failures, report.last_success_at), (0, Some(at(1))));
 }
 

@@ -1,5 +1,6 @@
 //! What was seen by one check, one line per fact, for terminals and Markdown.
 
+use crate::model::visible;
 use crate::observation::{
     AboveTcp, Climb, ClimbOutcome, Exchange, ExchangeOutcome, HttpObservation, HttpOutcome,
     Observation, Rcode, ServerObservation, ServerRole, SmbOutcome, TlsObservation, TlsOutcome,
@@ -9,7 +10,8 @@ use crate::snapshot::CheckReport;
 
 /// The evidence of one check.
 pub fn lines(report: &CheckReport) -> Vec<String> {
-    report.observation.as_deref().map(observation).unwrap_or_default()
+    let lines = report.observation.as_deref().map(observation).unwrap_or_default();
+    lines.iter().map(|line| visible(line)).collect()
 }
 
 fn observation(observation: &Observation) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::model::Status;
+use crate::model::{Status, visible};
 
 /// How wide lines may be and whether colors are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,15 +72,15 @@ impl Layout {
         tone: Option<Tone>,
     ) {
         let room = self.width.max(NARROWEST).saturating_sub(lead_width).max(20);
-        for (number, line) in wrap(text, room).iter().enumerate() {
+        for (number, line) in wrap(text, room).iter().map(|line| visible(line)).enumerate() {
             if number == 0 {
                 out.push_str(lead);
             } else {
                 out.push_str(&" ".repeat(lead_width));
             }
             match tone {
-                Some(tone) => out.push_str(&self.paint(tone, line)),
-                None => out.push_str(line),
+                Some(tone) => out.push_str(&self.paint(tone, &line)),
+                None => out.push_str(&line),
             }
             out.push('\n');
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::evidence;
 use super::table::headline;
-use crate::model::Status;
+use crate::model::{Status, visible};
 use crate::snapshot::Snapshot;
 use crate::wire::VERSION;
 
@@ -76,7 +76,7 @@ fn failing_evidence(out: &mut String, snapshot: &Snapshot) {
 /// Text that Markdown and HTML leave as it is.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in visible(&text.replace('\n', " ")).chars() {
         match c {
             '<' => out.push_str("&lt;"),
             '&' => out.push_str("&amp;"),
@@ -84,7 +84,6 @@ fn plain(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            '\n' => out.push(' '),
             _ => out.push(c),
         }
     }

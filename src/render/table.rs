@@ -7,7 +7,7 @@ use super::evidence;
 use super::layout::{Layout, Tone, sign};
 use crate::cause::Cause;
 use crate::finding::Finding;
-use crate::model::Status;
+use crate::model::{Status, visible};
 use crate::snapshot::{CheckReport, ScenarioStatus, Snapshot};
 use crate::wire::VERSION;
 
@@ -182,7 +182,7 @@ fn checks(out: &mut String, snapshot: &Snapshot, layout: Layout, detail: Detail)
             continue;
         }
         if !snapshot.plan.scenarios.is_empty() {
-            let _ = writeln!(out, "  {}", layout.paint(Tone::Quiet, title));
+            let _ = writeln!(out, "  {}", layout.paint(Tone::Quiet, &visible(title)));
         }
         rows.sort_by_key(|report| std::cmp::Reverse(report.status()));
         for report in rows {
