@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::cause::Cause;
 use crate::limits;
-use crate::model::{Status, visible};
+use crate::model::{Host, Status, authority, visible};
 use crate::resolution::effective;
 use crate::snapshot::CheckReport;
 use crate::verdict::server_names;
@@ -222,11 +222,16 @@ fn prove(cause: Cause, culprit: &Culprit, report: &CheckReport) -> String {
         Culprit::DnsServers(servers) => servers.first().copied(),
         _ => dns.and_then(|dns| dns.configured().next()).map(|s| s.server),
     };
+    let address = address.map_or_else(|| target.host.clone(), Host::Ip);
+    let port = target.port.unwrap_or(443);
+    // Before a port, IPv6 stands in brackets.
     cause
         .info()
         .prove
+        .replace("{host}:{port}", &authority(&target.host, port))
+        .replace("{address}:{port}", &authority(&address, port))
         .replace("{host}", &target.host.to_string())
-        .replace("{port}", &target.port.unwrap_or(443).to_string())
-        .replace("{address}", &address.map_or_else(|| target.host.to_string(), |ip| ip.to_string()))
+        .replace("{port}", &port.to_string())
+        .replace("{address}", &address.to_string())
         .replace("{server}", &server.map_or_else(|| "127.0.0.1".to_owned(), |s| s.ip().to_string()))
 }

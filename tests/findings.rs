@@ -14,7 +14,7 @@ use vnetprobe::model::{Cloud, Elapsed, Expect, Host, Kind, Proof, Status};
 use vnetprobe::observation::{
     AboveTcp, AddressRecord, Alias, Answer, Climb, ClimbOutcome, ConnectFailure, DnsFailure,
     DnsObservation, Exchange, ExchangeOutcome, LocalTrouble, Observation, Rcode, ServerObservation,
-    ServerRole, UdpObservation, UdpOutcome,
+    ServerRole, TlsFailure, TlsObservation, TlsOutcome, UdpObservation, UdpOutcome,
 };
 use vnetprobe::parameters::NetworkFacts;
 use vnetprobe::plan::Plan;
@@ -377,6 +377,29 @@ fn every_warning_of_a_check_is_a_finding_of_its_own() {
     assert_eq!(causes(&found), [Cause::DnsServerDown, Cause::TcpSynLoss]);
     assert!(found.iter().all(|f| f.status == Status::Warn && f.explains == ["a@a.example:443"]));
     assert_eq!(studio(rows()).status, ScenarioStatus::Degraded);
+}
+
+#[test]
+fn commands_put_ipv6_in_brackets_before_a_port() {
+    let failed = TlsObservation {
+        elapsed: QUICK,
+        chain: Vec::new(),
+        trust: None,
+        outcome: TlsOutcome::Failed(TlsFailure::Alert {
+            code: 40,
+            name: "handshake_failure".into(),
+        }),
+    };
+    let found = findings(vec![
+        row("a", "a.example", 443)
+            .kind(Kind::Tls)
+            .resolved("10.0.0.4", &[], "fd00::7")
+            .climbed(connected(AboveTcp::Tls(Box::new(failed)))),
+    ]);
+    assert_eq!(found[0].cause, Cause::TlsAlert);
+    let prove = &found[0].prove[0];
+    assert!(prove.contains("-connect [fd00::7]:443 "), "{prove}");
+    assert!(!prove.contains(['{', '}']), "{prove}");
 }
 
 #[test]
