@@ -204,11 +204,14 @@ impl History {
         if age <= SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX) {
             return Arc::clone(report);
         }
+        let target = report.check.target.authority();
+        let (age, due) = (age.as_secs(), interval.as_secs());
+        let since = match report.last_run_at {
+            Some(_) => format!("was last measured {age} s ago"),
+            None => format!("was never measured in {age} s"),
+        };
         let summary = format!(
-            "{} was last measured {} s ago although it is due every {} s; this machine or vnetprobe is overloaded or was suspended.",
-            report.check.target.authority(),
-            age.as_secs(),
-            interval.as_secs()
+            "{target} {since} although it is due every {due} s; this machine or vnetprobe is overloaded or was suspended."
         );
         let verdict = ours(Cause::Overdue, &summary);
         Arc::new(CheckReport { verdict: Some(Arc::new(verdict)), ..CheckReport::clone(report) })

@@ -215,6 +215,15 @@ fn a_result_is_overdue_after_three_intervals_and_one_budget() {
 }
 
 #[test]
+fn a_check_that_was_never_measured_gets_overdue_too_and_says_so() {
+    let history = one();
+    assert!(published(&history, at(196)).verdict.is_none());
+    assert_eq!(cause(&history, at(197)), OVERDUE);
+    let summary = published(&history, at(197)).summary().to_owned();
+    assert!(summary.contains("a.example:443 was never measured in 197 s"), "{summary}");
+}
+
+#[test]
 fn a_one_shot_run_is_never_overdue() {
     let mut history = history(&["a.example"], None);
     history.fold(0, &good(), at(0));
