@@ -6,6 +6,7 @@
 mod addresses;
 mod application;
 mod names;
+mod private;
 mod tls;
 
 use std::net::IpAddr;

@@ -187,6 +187,8 @@ fn scenarios(ids: &[&str], reports: &[Arc<CheckReport>]) -> Vec<ScenarioReport> 
     let plan = Plan {
         cloud: Cloud::None,
         catalog_date: String::new(),
+        workspace: String::new(),
+        vantage: vnetprobe::model::Vantage::Any,
         region: String::new(),
         scenarios: ids
             .iter()
@@ -235,7 +237,10 @@ fn a_dead_dns_server_is_one_finding_over_all_hosts() {
     assert_eq!(only.evidence.last().unwrap(), "and 22 more like these");
     assert_eq!(
         only.title,
-        "DNS server does not answer (DNS server 10.0.0.4): h0.example and 29 more hosts"
+        format!(
+            "DNS server does not answer (DNS server 10.0.0.4): h0.example and {} more hosts",
+            hosts - 1
+        )
     );
     assert!(only.prove[0].contains("dig @10.0.0.4 "), "{:?}", only.prove);
 }
@@ -385,6 +390,7 @@ fn commands_put_ipv6_in_brackets_before_a_port() {
         elapsed: QUICK,
         chain: Vec::new(),
         trust: None,
+        client_certificate_asked: false,
         outcome: TlsOutcome::Failed(TlsFailure::Alert {
             code: 40,
             name: "handshake_failure".into(),

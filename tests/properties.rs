@@ -248,6 +248,7 @@ fn handshake() -> BoxedStrategy<TlsObservation> {
     ];
     (elapsed(), vec(certificate(), 0..3), option::of(trust()), outcome)
         .prop_map(|(elapsed, chain, trust, outcome)| TlsObservation {
+            client_certificate_asked: false,
             elapsed,
             chain,
             trust,
@@ -416,6 +417,8 @@ impl World {
             purpose: String::new(),
         };
         let plan = Plan {
+            workspace: String::new(),
+            vantage: vnetprobe::model::Vantage::Any,
             cloud: Cloud::UsGovernment,
             catalog_date: "2026-11-01".to_owned(),
             region: "usgovvirginia".to_owned(),

@@ -404,6 +404,11 @@ fn above(part: &ClimbPart, check: &Check) -> AboveTcp {
 
 fn handshake(part: &ClimbPart, check: &Check) -> TlsObservation {
     let (text, elapsed) = timed(&part.tls, Duration::from_millis(20));
+    // A client certificate was asked for before whatever happened next.
+    let (text, client_certificate_asked) = match text.strip_prefix("asks a certificate, ") {
+        Some(rest) => (rest, true),
+        None => (text, false),
+    };
     let words: Vec<&str> = text.split(' ').collect();
     let failure = match (text.split_once(": "), words.as_slice()) {
         (Some(("not tls", bytes)), _) => TlsFailure::NotTls(bytes.to_owned()),
@@ -411,6 +416,7 @@ fn handshake(part: &ClimbPart, check: &Check) -> TlsObservation {
         (Some(("broken", why)), _) => TlsFailure::Protocol(why.to_owned()),
         (None, ["timeout"]) => TlsFailure::Timeout,
         (None, ["closed"]) => TlsFailure::Closed { heard: false },
+        (None, ["closed", "midway"]) => TlsFailure::Closed { heard: true },
         (None, ["reset"]) => TlsFailure::Reset { heard: false },
         (None, ["alert", code, name]) => {
             TlsFailure::Alert { code: code.parse().expect("a number"), name: (*name).to_owned() }
@@ -418,6 +424,7 @@ fn handshake(part: &ClimbPart, check: &Check) -> TlsObservation {
         (None, ["ok"]) => {
             return TlsObservation {
                 elapsed,
+                client_certificate_asked,
                 chain: part.certificates.iter().map(|c| certificate(c, check)).collect(),
                 trust: Some(trust(&part.trust)),
                 outcome: TlsOutcome::Established {
@@ -429,7 +436,13 @@ fn handshake(part: &ClimbPart, check: &Check) -> TlsObservation {
         }
         _ => panic!("unknown word in tls: `{text}`"),
     };
-    TlsObservation { elapsed, chain: Vec::new(), trust: None, outcome: TlsOutcome::Failed(failure) }
+    TlsObservation {
+        elapsed,
+        chain: Vec::new(),
+        trust: None,
+        client_certificate_asked,
+        outcome: TlsOutcome::Failed(failure),
+    }
 }
 
 fn certificate(part: &CertificatePart, check: &Check) -> CertificateFacts {

@@ -8,7 +8,7 @@ use crate::cause::Cause;
 use crate::check::Check;
 use crate::finding::Culprit;
 use crate::limits;
-use crate::model::{Elapsed, Kind, Status, authority};
+use crate::model::{Blame, Elapsed, Kind, Status, authority};
 use crate::observation::{
     AboveTcp, Climb, ClimbOutcome, ConnectFailure, LocalTrouble, NetworkError, Observation,
 };
@@ -35,7 +35,7 @@ pub(super) fn judge(check: &Check, context: Context<'_>, observation: &Observati
     }
     let judged: Vec<Judged> =
         observation.climbs.iter().map(|climb| judge_one(check, context, climb)).collect();
-    let addresses = judged
+    let addresses: Vec<AddressVerdict> = judged
         .iter()
         .map(|one| match &one.fault {
             None => AddressVerdict { ip: one.ip, status: Status::Pass, cause: None },
@@ -83,7 +83,7 @@ fn partial(check: &Check, good: &[IpAddr], bad: &[Judged]) -> Option<Warning> {
             cause: Cause::Ipv6Broken,
             culprit: Culprit::Ipv6,
             summary: format!(
-                "{target} works over IPv4 but not over IPv6 ({}: {how}); programs that try IPv6 first are slow or fail, so repair IPv6 or remove it.",
+                "{target} works over IPv4 but not over IPv6 ({}: {how}); programs that try IPv6 first are slow or fail, so ask the network team to repair IPv6 or to remove the AAAA records.",
                 first.ip
             ),
         }
@@ -94,9 +94,15 @@ fn partial(check: &Check, good: &[IpAddr], bad: &[Judged]) -> Option<Warning> {
             cause: Cause::AddressPartial,
             culprit: Culprit::Service(target.clone()),
             summary: format!(
-                "{} of {all} addresses of {target} fail ({}: {how}), so it works only now and then; ask the firewall team to open all of them.",
+                "{} of {all} addresses of {target} fail ({}: {how}), so it works only now and then; ask {} about {}.",
                 bad.len(),
-                broken.join(", ")
+                broken.join(", "),
+                if fault.cause.info().blame == Blame::Target {
+                    "the service's owner"
+                } else {
+                    "the firewall team"
+                },
+                if broken.len() == 1 { "that address" } else { "those addresses" }
             ),
         }
     })

@@ -32,6 +32,13 @@ pub(super) fn http(at: &At<'_>, http: &HttpObservation) -> Option<Fault> {
                 ),
             ))
         }
+        HttpOutcome::Answer { status, .. } if *status >= 500 => Some(Fault::new(
+            Cause::HttpServerError,
+            service(),
+            format!(
+                "{place} answered HTTP {status}: the way is open, the service is in trouble; ask its owner."
+            ),
+        )),
         HttpOutcome::Answer { status: 101 | 401 | 403, .. }
             if at.check.target.kind == Kind::Websocket =>
         {
@@ -46,13 +53,6 @@ pub(super) fn http(at: &At<'_>, http: &HttpObservation) -> Option<Fault> {
                 ),
             ))
         }
-        HttpOutcome::Answer { status, .. } if *status >= 500 => Some(Fault::new(
-            Cause::HttpServerError,
-            service(),
-            format!(
-                "{place} answered HTTP {status}: the way is open, the service is in trouble; ask its owner."
-            ),
-        )),
         HttpOutcome::Answer { .. } => None,
         HttpOutcome::Timeout => Some(Fault::new(
             Cause::HttpTimeout,

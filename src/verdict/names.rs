@@ -1,8 +1,11 @@
-//! Judges what a name resolves to: the answer itself, and whether it is the private endpoint.
+//! Judges what the DNS servers said of a name; `private` judges whether that is as expected.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
+use super::private::{
+    Found, expectation, forwarder_missing, literal, of_hosts_file, privately_at_reference,
+};
 use super::{Context, Fault, Warning};
 use crate::cause::Cause;
 use crate::check::Check;
@@ -23,9 +26,11 @@ pub(super) struct Names {
 
 /// Judges the name of a check.
 pub(super) fn judge(check: &Check, context: Context<'_>, dns: Option<&DnsObservation>) -> Names {
-    let (Some(dns), Host::Name(name)) = (dns, &check.target.host) else {
-        return Names { fault: literal(check, context), warnings: Vec::new() };
+    let name = match &check.target.host {
+        Host::Ip(ip) => return Names { fault: literal(check, context, *ip), warnings: Vec::new() },
+        Host::Name(name) => name,
     };
+    let Some(dns) = dns else { return Names::default() };
     let resolution = effective(dns);
     let fault = match &resolution {
         Resolution::HostsFile(_) => None,
@@ -39,44 +44,17 @@ pub(super) fn judge(check: &Check, context: Context<'_>, dns: Option<&DnsObserva
             .or_else(|| expectation(check, context, &found))
             .map(|fault| of_hosts_file(fault, &found))
     });
-    let mut warnings = Vec::new();
-    if fault.is_none() {
-        warnings.extend(overridden(name, dns));
-        warnings.extend(disagreement(context, name, dns));
-        warnings.extend(server_down(name, dns));
-    }
-    Names { fault, warnings }
+    // Worth knowing beside a fault as well: another server may have the answer.
+    let warnings =
+        [overridden(name, dns), disagreement(context, name, dns), server_down(name, dns)];
+    Names { fault, warnings: warnings.into_iter().flatten().collect() }
 }
 
-/// An IP literal resolves to itself; only its kind of address can be wrong.
-fn literal(check: &Check, context: Context<'_>) -> Option<Fault> {
-    let Host::Ip(ip) = check.target.host else { return None };
-    let private = context.network.is_private(ip);
-    let host = check.target.authority();
-    match check.expectation.expect {
-        Expect::Private if !private => Some(Fault::new(
-            Cause::PrivateEndpointMissing,
-            Culprit::Name(host.clone()),
-            format!(
-                "{host} is a public address where a private one is expected; check the target."
-            ),
-        )),
-        Expect::Public if private => Some(Fault::new(
-            Cause::PublicExpectedButPrivate,
-            Culprit::Name(host.clone()),
-            format!(
-                "{host} is a private address where a public one is expected; check the target."
-            ),
-        )),
-        _ => None,
-    }
-}
-
-fn servers_of(dns: &DnsObservation) -> Vec<SocketAddr> {
+pub(super) fn servers_of(dns: &DnsObservation) -> Vec<SocketAddr> {
     dns.configured().map(|server| server.server).collect()
 }
 
-fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+pub(super) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
 }
 
@@ -293,172 +271,6 @@ fn sinkhole(name: &str, addresses: &[IpAddr]) -> Option<Fault> {
         Culprit::Name(name.to_owned()),
         format!(
             "{name} resolves to {hole}, which leads nowhere; a DNS filter blocks the name, so ask the DNS team to allow it."
-        ),
-    ))
-}
-
-// ------------------------------------------------------------------------------- expectations
-
-/// A name that resolved.
-struct Found<'a> {
-    name: &'a str,
-    addresses: &'a [IpAddr],
-    dns: &'a DnsObservation,
-    resolution: &'a Resolution<'a>,
-}
-
-fn expectation(check: &Check, context: Context<'_>, found: &Found<'_>) -> Option<Fault> {
-    match check.expectation.expect {
-        Expect::Private => private(check, context, found),
-        Expect::Public => {
-            let ip = found.addresses.iter().find(|ip| context.network.is_private(**ip))?;
-            Some(Fault::new(
-                Cause::PublicExpectedButPrivate,
-                Culprit::Name(found.name.to_owned()),
-                format!(
-                    "{} resolves to the private address {ip}, but this host is on the public internet; ask the DNS team to remove the record.",
-                    found.name
-                ),
-            ))
-        }
-        Expect::Any => declared(check, found),
-    }
-}
-
-/// What the hosts file says wrongly is not for the DNS team to mend.
-fn of_hosts_file(fault: Fault, found: &Found<'_>) -> Fault {
-    match found.resolution {
-        Resolution::HostsFile(_) => Fault {
-            cause: Cause::HostsFileOverride,
-            culprit: Culprit::Name(found.name.to_owned()),
-            summary: format!(
-                "The hosts file of this machine gives {} for {}, which is not as expected; remove that line.",
-                list(found.addresses),
-                found.name
-            ),
-            ..fault
-        },
-        _ => fault,
-    }
-}
-
-fn private(check: &Check, context: Context<'_>, found: &Found<'_>) -> Option<Fault> {
-    let Found { name, addresses, .. } = found;
-    let public: Vec<IpAddr> =
-        addresses.iter().copied().filter(|ip| !context.network.is_private(*ip)).collect();
-    if public.is_empty() {
-        return declared(check, found).or_else(|| outside_subnets(check, context, found));
-    }
-    if public.len() < addresses.len() {
-        return Some(Fault::new(
-            Cause::PrivateMixed,
-            Culprit::Name((*name).to_owned()),
-            format!(
-                "{name} resolves to private and public addresses at once ({}); ask the DNS team to leave only the private endpoint's.",
-                list(*addresses)
-            ),
-        ));
-    }
-    let Resolution::Server(server) = found.resolution else {
-        return Some(Fault::new(
-            Cause::PrivateEndpointMissing,
-            Culprit::Name((*name).to_owned()),
-            format!("{name} is the public address {} here.", list(&public)),
-        ));
-    };
-    let who = server_names(&[server.server]);
-    if privately_at_reference(context, found.dns).is_some() {
-        return forwarder_missing(check, context, name, found.dns, &who);
-    }
-    Some(match privatelink_zone(server.chain()) {
-        Some(zone) => Fault::new(
-            Cause::PrivateZoneNotLinked,
-            Culprit::Zone(zone.clone()),
-            format!(
-                "{name} has a private endpoint but resolves to the public address {} here; ask the DNS team to link the private zone {zone} to the network of DNS server {who}.",
-                list(&public)
-            ),
-        ),
-        None => Fault::new(
-            Cause::PrivateEndpointMissing,
-            Culprit::Name((*name).to_owned()),
-            format!(
-                "{name} resolves to the public address {} and its aliases pass no privatelink name; ask the workspace's owner to create or approve the private endpoint.",
-                list(&public)
-            ),
-        ),
-    })
-}
-
-/// The reference server's addresses, when it was asked and answers privately.
-fn privately_at_reference(context: Context<'_>, dns: &DnsObservation) -> Option<Vec<IpAddr>> {
-    let addresses = dns.reference()?.addresses();
-    let private =
-        !addresses.is_empty() && addresses.iter().all(|ip| context.network.is_private(*ip));
-    private.then_some(addresses)
-}
-
-fn forwarder_missing(
-    check: &Check,
-    context: Context<'_>,
-    name: &str,
-    dns: &DnsObservation,
-    who: &str,
-) -> Option<Fault> {
-    let private = privately_at_reference(context, dns)?;
-    let reference = dns.reference()?;
-    let zone = privatelink_zone(reference.chain()).or_else(|| check.expectation.zone.clone());
-    let forwarded = public_zone(name, zone.as_deref());
-    Some(Fault::new(
-        Cause::PrivateForwarderMissing,
-        Culprit::DnsServers(servers_of(dns)),
-        format!(
-            "Azure's own DNS {} knows {name} as {}, but DNS server {who} does not; ask the DNS team for a conditional forwarder from {who} to Azure DNS for {forwarded}.",
-            reference.server.ip(),
-            list(&private)
-        ),
-    ))
-}
-
-/// The zone to forward: the public one that the private zone stands in for, else the name's parent.
-fn public_zone<'a>(name: &'a str, zone: Option<&'a str>) -> &'a str {
-    let below = |zone: &&str| name.strip_suffix(*zone).is_some_and(|rest| rest.ends_with('.'));
-    let public = zone.and_then(|zone| zone.strip_prefix("privatelink.")).filter(below);
-    let parent = || name.split_once('.').map_or(name, |(_, parent)| parent);
-    public.unwrap_or_else(parent)
-}
-
-fn declared(check: &Check, found: &Found<'_>) -> Option<Fault> {
-    let expected = &check.expectation.declared;
-    if expected.is_empty() || found.addresses.iter().all(|ip| expected.contains(ip)) {
-        return None;
-    }
-    let name = found.name;
-    Some(Fault::new(
-        Cause::PrivateAddressMismatch,
-        Culprit::Name(name.to_owned()),
-        format!(
-            "{name} resolves to {}, but its private endpoint is declared as {}; ask the DNS team to correct the stale record.",
-            list(found.addresses),
-            list(expected)
-        ),
-    ))
-}
-
-fn outside_subnets(check: &Check, context: Context<'_>, found: &Found<'_>) -> Option<Fault> {
-    let subnets = match check.expectation.subnets.as_slice() {
-        [] => &context.network.endpoint_subnets,
-        _ => &check.expectation.subnets,
-    };
-    let name = found.name;
-    let inside = |ip: &IpAddr| subnets.iter().any(|net| net.contains(ip));
-    let outside = found.addresses.iter().find(|ip| !inside(ip)).filter(|_| !subnets.is_empty())?;
-    Some(Fault::new(
-        Cause::PrivateOutsideSubnet,
-        Culprit::Name(name.to_owned()),
-        format!(
-            "{name} resolves to {outside}, which is private but outside the endpoint subnets {}; ask the DNS team whose endpoint that record names.",
-            list(subnets)
         ),
     ))
 }

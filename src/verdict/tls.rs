@@ -42,8 +42,14 @@ fn failed(at: &At<'_>, tls: &TlsObservation, failure: &TlsFailure) -> Fault {
         {
             client_certificate(&place)
         }
-        TlsFailure::Closed { .. } => (Cause::TlsClosed, ended(at, "closed")),
-        TlsFailure::Reset { .. } => (Cause::TlsClosed, ended(at, "reset")),
+        TlsFailure::Closed { heard: false } => (Cause::TlsClosed, ended(at, "closed")),
+        TlsFailure::Reset { heard: false } => (Cause::TlsClosed, ended(at, "reset")),
+        TlsFailure::Closed { heard: true } | TlsFailure::Reset { heard: true } => (
+            Cause::TlsClosed,
+            format!(
+                "{place} began a TLS handshake and ended the connection in the middle of it; ask the firewall team whether it inspects TLS, then the service's owner."
+            ),
+        ),
         TlsFailure::Alert { code, name } => alert(&place, &at.check.target.host, *code, name),
         TlsFailure::NotTls(bytes) => (
             Cause::NotTls,
@@ -112,7 +118,16 @@ fn alert(place: &str, host: &Host, code: u8, name: &str) -> (Cause, String) {
 
 /// What is wrong with the certificate, by the stores that count here.
 fn certificate(at: &At<'_>, tls: &TlsObservation) -> Option<Fault> {
-    let trust = tls.trust.as_ref()?;
+    let Some(trust) = tls.trust.as_ref() else {
+        return Some(Fault::new(
+            Cause::TlsUntrustedIssuer,
+            Culprit::Service(authority(&at.check.target.host, at.port)),
+            format!(
+                "{} completed a TLS handshake without showing a certificate; ask the firewall team what answers there.",
+                at.place()
+            ),
+        ));
+    };
     let leaf = tls.chain.first();
     let place = at.place();
     let host = &at.check.target.host;
