@@ -25,7 +25,7 @@ use crate::engine::{Engine, Options};
 use crate::history::Setting;
 use crate::host;
 use crate::machine::Machine;
-use crate::model::Cloud;
+use crate::model::{Cloud, printable};
 use crate::plan::{self, ExtraProbe, Plan};
 use crate::probe::Live;
 use crate::probe::dns::Servers;
@@ -180,7 +180,7 @@ fn probe(console: &Console, args: &ProbeArgs) -> Result<Exit, Refusal> {
     config.settings.dns_servers.clone_from(&args.dns_server);
     config.settings.ca_files.clone_from(&args.ca_file);
     for text in &args.targets {
-        let target = parse_target(text).map_err(Refusal::usage)?;
+        let target = parse_target(text).map_err(|error| refused_target(text, &error))?;
         let id = target.authority();
         let probe = ExtraProbe {
             id,
@@ -195,6 +195,14 @@ fn probe(console: &Console, args: &ProbeArgs) -> Result<Exit, Refusal> {
     }
     let plan = planned(&config)?;
     run_once(console, plan, config, &args.output)
+}
+
+/// Names the target that is refused, unless it may hold a password.
+fn refused_target(text: &str, error: &str) -> Refusal {
+    if text.contains('@') {
+        return Refusal::usage(error);
+    }
+    Refusal::usage(format!("target `{}`: {error}", printable(text)))
 }
 
 /// Everything a run needs from the machine and the configuration.

@@ -126,7 +126,7 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "EXPECT", default_value = "any", value_parser = parse_word::<Expect>)]
     pub expect: Expect,
     /// Subnet its private address must lie in (repeatable)
-    #[arg(long, value_name = "CIDR")]
+    #[arg(long, value_name = "CIDR", value_parser = subnet)]
     pub subnet: Vec<ipnet::IpNet>,
     /// DNS server to ask instead of this machine's (repeatable)
     #[arg(long, value_name = "IP[:PORT]", value_parser = server_address)]
@@ -145,6 +145,16 @@ fn server_address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| "write an IP address, or IP:PORT, with brackets around IPv6".to_owned())
 }
 
+fn subnet(text: &str) -> Result<ipnet::IpNet, String> {
+    text.parse().map_err(|_| "write a network, such as 10.0.0.0/24 or fd00::/64".to_owned())
+}
+
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "write an IP address and a port, such as 127.0.0.1:19115 or [::1]:19115".to_owned()
+    })
+}
+
 fn parse_word<T: std::str::FromStr<Err = crate::model::UnknownWord>>(
     text: &str,
 ) -> Result<T, String> {
@@ -158,7 +168,7 @@ pub struct ServeArgs {
     #[command(flatten)]
     pub config: ConfigArgs,
     /// Address and port of the page [default: web.listen, 127.0.0.1:19115]
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
     pub listen: Option<SocketAddr>,
 }
 
