@@ -45,15 +45,17 @@ use console::Console;
 struct Refusal {
     exit: Exit,
     message: String,
+    /// The message begins with file, line and column, as editors read them.
+    located: bool,
 }
 
 impl Refusal {
     fn usage(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, message: message.into() }
+        Self { exit: Exit::Usage, message: message.into(), located: false }
     }
 
     fn ours(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Ours, message: message.into() }
+        Self { exit: Exit::Ours, message: message.into(), located: false }
     }
 }
 
@@ -80,7 +82,11 @@ pub fn main() -> ExitCode {
     match done {
         Ok(exit) => exit.into(),
         Err(refusal) => {
-            Console::error(&refusal.message);
+            if refusal.located {
+                Console::note(refusal.message.trim_end());
+            } else {
+                Console::error(&refusal.message);
+            }
             refusal.exit.into()
         }
     }
@@ -90,8 +96,10 @@ pub fn main() -> ExitCode {
 
 fn load(args: &ConfigArgs) -> Result<Config, Refusal> {
     let file = host::config(args.config.as_deref(), config::DEFAULT).map_err(Refusal::usage)?;
-    config::parse_with(&file.text, &args.set)
-        .map_err(|errors| Refusal::usage(errors.render(&file.name, &file.text)))
+    config::parse_with(&file.text, &args.set).map_err(|errors| Refusal {
+        located: true,
+        ..Refusal::usage(errors.render(&file.name, &file.text))
+    })
 }
 
 fn planned(config: &Config) -> Result<Plan, Refusal> {

@@ -41,7 +41,9 @@ pub fn config(named: Option<&Path>, embedded: &str) -> Result<ConfigFile, String
 
 fn read_config(path: &Path) -> Result<ConfigFile, String> {
     let name = path.display().to_string();
-    let bytes = read_bounded(path).map_err(|error| format!("failed to read {name}: {error}"))?;
+    let bytes = read_bounded(path).map_err(|error| {
+        format!("failed to read {name}: {error}; name a readable file with --config")
+    })?;
     let text = String::from_utf8(bytes).map_err(|error| {
         format!(
             "failed to read {name}: byte {} is not UTF-8; save the file as UTF-8",
@@ -60,7 +62,7 @@ pub fn ca_files(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Vec<u8>)>, String> {
         match read_bounded(path) {
             Ok(bytes) => files.push((path.clone(), bytes)),
             Err(error) => problems.push(format!(
-                "failed to read the CA file {}: {error}; correct tls.ca_files or the file's permissions",
+                "failed to read the CA file {}: {error}; correct tls.ca_files, --ca-file or the file's permissions",
                 path.display()
             )),
         }

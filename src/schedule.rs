@@ -30,6 +30,9 @@ pub enum Repeat {
     Every(Duration),
 }
 
+/// The first round is this many times quicker than the later ones.
+const FIRST_ROUND_HURRY: u32 = 10;
+
 /// The schedule of all targets.
 #[derive(Debug, Clone)]
 pub struct Schedule {
@@ -62,12 +65,18 @@ impl Schedule {
             skipped: 0,
         };
         for slot in 0..targets {
-            let due = match repeat {
-                Repeat::Once => Duration::ZERO,
-                Repeat::Every(interval) => offset(slot, targets, interval, seed),
+            let (first, regular) = match repeat {
+                Repeat::Once => (Duration::ZERO, Duration::ZERO),
+                Repeat::Every(interval) => {
+                    let regular = offset(slot, targets, interval, seed);
+                    // The first round is hurried: people look at the page right after the start.
+                    // Its targets are not due again before half an interval has passed.
+                    let wait = if regular < interval / 2 { interval } else { Duration::ZERO };
+                    (regular / FIRST_ROUND_HURRY, regular + wait)
+                }
             };
-            schedule.turns.push(Turn { regular: due, queued: None, in_flight: false, done: false });
-            schedule.enqueue(slot, due);
+            schedule.turns.push(Turn { regular, queued: None, in_flight: false, done: false });
+            schedule.enqueue(slot, first);
         }
         schedule
     }
@@ -198,10 +207,38 @@ mod tests {
         assert!(schedule.is_idle() && schedule.all_done_once());
     }
 
+    /// A schedule of one target in its regular rhythm, and when it is due next.
+    fn after_the_first_run() -> (Schedule, Duration) {
+        let mut schedule = Schedule::new(1, Repeat::Every(MINUTE), 1, 7);
+        let first = schedule.next_due().unwrap();
+        schedule.start(first).unwrap();
+        schedule.finish(0, first, None);
+        let due = schedule.next_due().unwrap();
+        (schedule, due)
+    }
+
+    #[test]
+    fn the_first_round_is_quick_and_the_second_not_at_once() {
+        let mut schedule = Schedule::new(60, Repeat::Every(MINUTE), 60, 42);
+        let mut firsts = std::collections::BTreeMap::new();
+        while let Some(due) = schedule.next_due().filter(|due| *due < MINUTE / 10) {
+            let start = schedule.start(due).unwrap();
+            firsts.insert(start.slot, due);
+            schedule.finish(start.slot, due, None);
+        }
+        assert_eq!(firsts.len(), 60);
+        for _ in 0..60 {
+            let due = schedule.next_due().unwrap();
+            let start = schedule.start(due).unwrap();
+            let gap = due.abs_diff(firsts[&start.slot]);
+            assert!(gap >= MINUTE * 2 / 5 && gap <= MINUTE * 3 / 2, "{gap:?}");
+            schedule.finish(start.slot, due, None);
+        }
+    }
+
     #[test]
     fn a_slow_run_skips_its_missed_turns() {
-        let mut schedule = Schedule::new(1, Repeat::Every(MINUTE), 1, 7);
-        let due = schedule.next_due().unwrap();
+        let (mut schedule, due) = after_the_first_run();
         schedule.start(due).unwrap();
         schedule.finish(0, due + seconds(150), None);
         assert_eq!(schedule.skipped(), 2);
@@ -210,8 +247,7 @@ mod tests {
 
     #[test]
     fn a_confirmation_comes_first_and_keeps_the_rhythm() {
-        let mut schedule = Schedule::new(1, Repeat::Every(MINUTE), 1, 7);
-        let due = schedule.next_due().unwrap();
+        let (mut schedule, due) = after_the_first_run();
         schedule.start(due).unwrap();
         schedule.finish(0, due + seconds(1), Some(due + seconds(2)));
         assert_eq!(schedule.start(due + seconds(2)).unwrap().lateness, Duration::ZERO);

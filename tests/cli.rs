@@ -80,7 +80,7 @@ fn every_bad_configuration_is_refused_with_its_places() {
         assert_eq!(answer.stdout, "", "{name}");
         let expected = tests("bad-config").join(&name).with_extension("expected");
         let expected = std::fs::read_to_string(expected).unwrap();
-        assert_eq!(answer.stderr, format!("error: {}\n", expected.trim_end()), "{name}");
+        assert_eq!(answer.stderr, format!("{}\n", expected.trim_end()), "{name}");
         assert!(expected.starts_with(&format!("{name}:")), "{expected}");
     }
 }

@@ -185,11 +185,11 @@ async fn once_measures_everything_once_and_ends() {
 async fn starts_are_spread_and_keep_their_rhythm() {
     let run = run(60, Repeat::Every(MINUTE), 64, |_| Act::Pass, MINUTE * 5).await;
     let seen = run.seen.lock().unwrap();
-    assert!(seen.most_running <= 2, "{}", seen.most_running);
+    assert!(seen.most_running <= 3, "{}", seen.most_running);
     for starts in seen.starts.values() {
-        assert!((4..=5).contains(&starts.len()));
+        assert!((4..=6).contains(&starts.len()), "{}", starts.len());
         assert!(
-            starts
+            starts[1..]
                 .windows(2)
                 .all(|pair| pair[1].abs_diff(pair[0]).abs_diff(MINUTE) < Duration::from_millis(20))
         );

@@ -44,9 +44,9 @@ pub(super) fn judge(check: &Check, context: Context<'_>, dns: Option<&DnsObserva
             .or_else(|| expectation(check, context, &found))
             .map(|fault| of_hosts_file(fault, &found))
     });
+    let overridden = overridden(name, dns).filter(|_| fault.is_none());
     // Worth knowing beside a fault as well: another server may have the answer.
-    let warnings =
-        [overridden(name, dns), disagreement(context, name, dns), server_down(name, dns)];
+    let warnings = [overridden, disagreement(context, name, dns), server_down(name, dns)];
     Names { fault, warnings: warnings.into_iter().flatten().collect() }
 }
 
