@@ -5,6 +5,10 @@
 //! written down. The types serialize, because an observation is also the evidence in JSON and a
 //! file that a test replays.
 
+mod experiment;
+mod lookup;
+mod proxied;
+
 use std::net::{IpAddr, SocketAddr};
 
 use jiff::Timestamp;
@@ -12,8 +16,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Elapsed;
 
+pub use experiment::{Experiment, HandshakeEnd, SilenceEnd, Trial};
+pub use lookup::{
+    AddressRecord, Alias, Answer, DnsFailure, DnsObservation, Exchange, ExchangeOutcome, Rcode,
+    ServerObservation, ServerRole,
+};
+pub use proxied::{ProxyObservation, ProxyOutcome};
+
 /// Everything one run of a probe saw.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// Name resolution; absent for an IP literal.
     pub dns: Option<DnsObservation>,
@@ -22,134 +33,12 @@ pub struct Observation {
     /// Addresses that resolution gave beyond [`crate::limits::ADDRESSES_PER_CHECK`].
     #[serde(default)]
     pub addresses_not_tried: usize,
-}
-
-// ---------------------------------------------------------------------------------------- DNS
-
-/// What every source of names said about one host.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DnsObservation {
-    /// Addresses the hosts file gives this name; when there are any, no application asks DNS.
-    pub hosts_file: Vec<IpAddr>,
-    /// One entry per server asked, in the order the system uses them.
-    pub servers: Vec<ServerObservation>,
-}
-
-/// Why a server was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ServerRole {
-    /// Applications on this machine ask it.
-    Configured,
-    /// A local stub (systemd-resolved) forwards to it; asked for evidence.
-    Upstream,
-    /// The reference server of the cloud; asked for evidence when the answer is not as expected.
-    Reference,
-}
-
-/// What one server said to both questions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ServerObservation {
-    /// The server.
-    pub server: SocketAddr,
-    /// Why it was asked.
-    pub role: ServerRole,
-    /// The question for IPv4 addresses.
-    pub a: Exchange,
-    /// The question for IPv6 addresses.
-    pub aaaa: Exchange,
-}
-
-/// One question to one server and what came of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Exchange {
-    /// From the first packet to the outcome.
-    pub elapsed: Elapsed,
-    /// Times the question was sent over UDP.
-    pub attempts: u32,
-    /// The answer came truncated over UDP, so TCP was used.
-    pub over_tcp: bool,
-    /// The answer or how it failed.
-    pub outcome: ExchangeOutcome,
-}
-
-/// The end of an [`Exchange`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ExchangeOutcome {
-    /// The server answered.
-    Answer(Answer),
-    /// It did not.
-    Failed(DnsFailure),
-}
-
-/// Response codes that matter here (RFC 1035 section 4.1.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Rcode {
-    /// NOERROR.
-    NoError,
-    /// NXDOMAIN.
-    NxDomain,
-    /// SERVFAIL.
-    ServFail,
-    /// REFUSED.
-    Refused,
-    /// Any other, by number.
-    Other(u16),
-}
-
-/// A server's answer to one question.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Answer {
-    /// Its response code.
-    pub rcode: Rcode,
-    /// Alias steps from the question to the last name, in order.
-    pub chain: Vec<Alias>,
-    /// The chain came back to a name it had passed, or was longer than we follow.
-    #[serde(default)]
-    pub chain_loops: bool,
-    /// Address records at the end of the chain.
-    pub addresses: Vec<AddressRecord>,
-    /// Seconds a negative answer may be cached (RFC 2308 section 5), when the server said.
-    #[serde(default)]
-    pub negative_ttl: Option<u32>,
-}
-
-/// One CNAME step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Alias {
-    /// The alias.
-    pub from: String,
-    /// What it stands for.
-    pub to: String,
-    /// Seconds it may be cached.
-    pub ttl: u32,
-}
-
-/// One address record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AddressRecord {
-    /// The address.
-    pub ip: IpAddr,
-    /// Seconds it may be cached.
-    pub ttl: u32,
-}
-
-/// How a question ended without an answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DnsFailure {
-    /// Silence.
-    Timeout,
-    /// Nothing listens there, or the way is closed: an ICMP error came back.
-    Unreachable(NetworkError),
-    /// UDP answered truncated, and TCP to the same server then failed in this way.
-    TcpFailed(ConnectFailure),
-    /// What came back was not an answer to this question.
-    Malformed(String),
-    /// This machine could not send at all.
-    Local(LocalTrouble),
+    /// What the explicit proxy did, when one is used for this host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxyObservation>,
+    /// Follow-ups on a failure, in the order they were made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub experiments: Vec<Experiment>,
 }
 
 // -------------------------------------------------------------------------------- connections
@@ -473,11 +362,6 @@ pub enum UdpOutcome {
 }
 
 impl Observation {
-    /// An observation of a name that led to no address.
-    pub fn unresolved(dns: DnsObservation) -> Self {
-        Self { dns: Some(dns), climbs: Vec::new(), addresses_not_tried: 0 }
-    }
-
     /// The first TLS handshake, for facts that outputs show once per check.
     pub fn tls(&self) -> Option<&TlsObservation> {
         self.climbs.iter().find_map(|climb| match &climb.outcome {

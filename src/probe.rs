@@ -61,12 +61,12 @@ impl Prober for Live {
             }
         };
         let Some(port) = target.port.filter(|_| target.kind != Kind::Dns) else {
-            return Observation { dns, climbs: Vec::new(), addresses_not_tried: 0 };
+            return Observation { dns, climbs: Vec::new(), ..Observation::default() };
         };
         let addresses_not_tried = addresses.len().saturating_sub(limits::ADDRESSES_PER_CHECK);
         addresses.truncate(limits::ADDRESSES_PER_CHECK);
         let climbs = join_all(addresses.into_iter().map(|ip| self.climb(target, ip, port))).await;
-        Observation { dns, climbs, addresses_not_tried }
+        Observation { dns, climbs, addresses_not_tried, ..Observation::default() }
     }
 }
 

@@ -55,7 +55,7 @@ fn row(requirement: &str, host: &str, port: u16) -> Row {
             service_tag: None,
             purpose: String::new(),
         },
-        observation: Observation { dns: None, climbs: Vec::new(), addresses_not_tried: 0 },
+        observation: Observation { dns: None, climbs: Vec::new(), ..Observation::default() },
     }
     .resolved("10.0.0.4", &[], "172.16.0.7")
     .climbed(connected(AboveTcp::Nothing { closed: false }))

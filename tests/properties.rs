@@ -300,6 +300,7 @@ fn observation() -> BoxedStrategy<Observation> {
             dns,
             climbs,
             addresses_not_tried,
+            ..Observation::default()
         })
         .boxed()
 }

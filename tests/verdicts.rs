@@ -556,7 +556,7 @@ fn judged(case: &Case) -> Verdict {
     let observation = Observation {
         dns,
         climbs: case.seen.climb.iter().map(|part| climb(part, &check)).collect(),
-        addresses_not_tried: 0,
+        ..Observation::default()
     };
     let (network, machine) = (network(&case.network), machine(&case.machine));
     let now = NOW.parse().expect("a time");

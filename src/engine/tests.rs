@@ -82,7 +82,7 @@ impl Prober for Scripted {
         Observation {
             dns: None,
             climbs: vec![Climb { ip, port: 443, outcome }],
-            addresses_not_tried: 0,
+            ..Observation::default()
         }
     }
 }

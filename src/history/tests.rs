@@ -67,7 +67,7 @@ fn seen(outcome: ClimbOutcome) -> Outcome {
     Outcome::Observed(Arc::new(Observation {
         dns: None,
         climbs: vec![climb],
-        addresses_not_tried: 0,
+        ..Observation::default()
     }))
 }
 
@@ -298,7 +298,8 @@ fn questions_to_dns_servers_are_counted_per_server() {
     };
     let dns = DnsObservation { hosts_file: Vec::new(), servers: vec![server.clone()] };
     let mut history = one();
-    let outcome = Outcome::Observed(Arc::new(Observation::unresolved(dns)));
+    let outcome =
+        Outcome::Observed(Arc::new(Observation { dns: Some(dns), ..Observation::default() }));
     history.fold(0, &outcome, at(1));
     history.fold(0, &outcome, at(61));
     let counters = history.snapshot(at(61), 0, 0).counters;
