@@ -2,6 +2,7 @@
 
 pub mod evidence;
 pub mod explain;
+pub mod headline;
 pub mod junit;
 pub mod layout;
 pub mod markdown;

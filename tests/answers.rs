@@ -114,7 +114,7 @@ fn the_table_says_what_is_broken_first() {
         let table = &brief.stdout;
         assert!(!table.contains('\u{1b}'), "a pipe is no terminal");
         let places: Vec<usize> = [
-            "1 fault blocks 2 of 2 scenarios.",
+            "1 fault blocks 2 of 2 scenarios",
             "✗ fail",
             "cause    tcp_refused",
             "Scenarios\n",

@@ -36,7 +36,7 @@ fn id_of(snapshot: &Snapshot, requirement: &str) -> String {
 #[test]
 fn the_verdict_is_one_sentence() {
     for (snapshot, sentence) in [
-        (healthy(), "Everything this workspace needs is reachable"),
+        (healthy(), "Everything that was checked is reachable"),
         (five_faults(), "5 faults block 5 of 9 scenarios"),
         (first_round(), "First round is running: 12 of 30 checks have a result"),
         (many(0), "Nothing is checked: the plan holds no check"),

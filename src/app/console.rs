@@ -7,8 +7,8 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
+use crate::render::headline::Headline;
 use crate::render::layout::Layout;
-use crate::render::table::headline;
 use crate::snapshot::Snapshot;
 
 /// Where this process prints.
@@ -87,7 +87,7 @@ impl Console {
         let mut told = String::new();
         while snapshots.changed().await.is_ok() {
             let snapshot = Arc::clone(&snapshots.borrow_and_update());
-            let line = headline(&snapshot);
+            let line = Headline::of(&snapshot).text;
             if snapshot.is_complete() && line != told {
                 Self::note(&format!("{:.0} {line}", snapshot.taken_at));
                 told = line;

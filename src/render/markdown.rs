@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use super::evidence;
-use super::table::headline;
+use super::headline::Headline;
 use crate::model::{Status, visible};
 use crate::snapshot::Snapshot;
 use crate::wire::VERSION;
 
 /// The whole answer.
 pub fn report(snapshot: &Snapshot) -> String {
-    let mut out = format!("# {}\n\n", plain(&headline(snapshot)));
+    let mut out = format!("# {}\n\n", plain(&Headline::of(snapshot).text));
     let machine = &snapshot.machine;
     let addresses: Vec<String> =
         machine.addresses.iter().map(|a| a.network.addr().to_string()).collect();

@@ -7,7 +7,6 @@ mod checks;
 mod evidence;
 mod findings;
 mod glossary;
-mod headline;
 mod one_check;
 mod phrases;
 mod scenarios;
@@ -20,9 +19,9 @@ use std::collections::BTreeMap;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::finding::Finding;
+use crate::render::headline::Headline;
 use crate::snapshot::{CheckReport, Snapshot};
 
-use headline::Headline;
 use words::{Tone, count, moment, shapes};
 
 /// The style sheet inside every page, for the hash in the Content-Security-Policy.
@@ -76,7 +75,7 @@ pub fn overview_as(snapshot: &Snapshot, view: View) -> String {
         (glossary::causes(&page, &glossary::causes_of(snapshot), None))
     };
     let title = format!("{} · {}", headline.text, snapshot.machine.hostname);
-    page.document(&title, headline.tone, &main)
+    page.document(&title, Tone::of_level(headline.level), &main)
 }
 
 /// The page of one check; nothing when there is no check of that id.

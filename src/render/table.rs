@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::evidence;
+use super::headline::Headline;
 use super::layout::{Layout, Tone, sign};
 use crate::cause::Cause;
 use crate::finding::Finding;
@@ -34,46 +35,6 @@ pub fn report(snapshot: &Snapshot, layout: Layout, detail: Detail) -> String {
     out
 }
 
-/// One sentence that answers "is it broken?".
-pub fn headline(snapshot: &Snapshot) -> String {
-    let total = snapshot.scenarios.len();
-    let count = |status| snapshot.scenarios.iter().filter(|s| s.status == status).count();
-    let (blocked, unknown) = (count(ScenarioStatus::Blocked), count(ScenarioStatus::Unknown));
-    let faults = snapshot.findings.iter().filter(|f| f.status == Status::Fail).count();
-    let ours = snapshot.findings.iter().filter(|f| f.status == Status::Unknown).count();
-    let watch = snapshot.findings.len() - faults - ours;
-    let plural =
-        |n: usize, word: &str| if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") };
-    if !snapshot.is_complete() {
-        let measured = snapshot.checks.iter().filter(|c| c.verdict.is_some()).count();
-        return format!(
-            "The first round is running: {measured} of {} have a result.",
-            plural(snapshot.checks.len(), "check")
-        );
-    }
-    let of_scenarios =
-        if total == 0 { String::new() } else { format!(" of {}", plural(total, "scenario")) };
-    match (faults, ours, watch) {
-        (0, 0, 0) if snapshot.checks.is_empty() => "Nothing was checked.".to_owned(),
-        (0, 0, 0) if unknown > 0 => {
-            format!("Nothing is broken, but {unknown}{of_scenarios} could not be fully measured.")
-        }
-        (0, 0, 0) => "Everything that was checked is reachable.".to_owned(),
-        (0, 0, watch) => format!("Everything works; {} to look at.", plural(watch, "thing")),
-        (0, ours, _) => format!(
-            "{} of this machine keeps {unknown}{of_scenarios} from being measured.",
-            plural(ours, "fault")
-        ),
-        (faults, ..) if blocked > 0 => format!(
-            "{} {} {blocked}{of_scenarios}.",
-            plural(faults, "fault"),
-            if faults == 1 { "blocks" } else { "block" }
-        ),
-        (faults, ..) if total == 0 => format!("{} found.", plural(faults, "fault")),
-        (faults, ..) => format!("{} found; no scenario is blocked.", plural(faults, "fault")),
-    }
-}
-
 fn head(out: &mut String, snapshot: &Snapshot, layout: Layout) {
     let plan = &snapshot.plan;
     let catalog = if plan.catalog_date.is_empty() {
@@ -92,7 +53,7 @@ fn head(out: &mut String, snapshot: &Snapshot, layout: Layout) {
         layout.hang(out, "! ", 2, trouble);
     }
     out.push('\n');
-    layout.hang_toned(out, "", 0, &headline(snapshot), Some(Tone::Strong));
+    layout.hang_toned(out, "", 0, &Headline::of(snapshot).text, Some(Tone::Strong));
 }
 
 fn finding(out: &mut String, snapshot: &Snapshot, found: &Finding, layout: Layout) {

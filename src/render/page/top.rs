@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 
 use crate::model::Vantage;
+use crate::render::headline::Headline;
 use crate::snapshot::Snapshot;
 
 use super::Page;
-use super::headline::Headline;
 use super::words::{Tone, age, clean, count, moment, shape};
 
 /// Product name and vantage.
@@ -71,8 +71,8 @@ fn fact(name: &str, values: impl IntoIterator<Item = String>, otherwise: &str) -
 pub(super) fn hero(page: &Page<'_>, headline: &Headline) -> Markup {
     let snapshot = page.snapshot;
     html! {
-        section class={ "hero " (headline.tone.class()) } aria-labelledby="verdict" {
-            h1 id="verdict" { (shape(headline.tone)) span { (headline.text) } }
+        section class={ "hero " (Tone::of_level(headline.level).class()) } aria-labelledby="verdict" {
+            h1 id="verdict" { (shape(Tone::of_level(headline.level))) span { (headline.text) } }
             (counts(snapshot))
             div class="asof" {
                 p { "As of " (moment(snapshot.taken_at)) (freshness(snapshot)) }

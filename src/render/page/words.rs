@@ -8,6 +8,7 @@ use maud::{Markup, html};
 
 use crate::limits;
 use crate::model::{Elapsed, Status, printable};
+use crate::render::headline::Level;
 use crate::snapshot::{CheckReport, ScenarioStatus};
 
 /// What a badge says: a word and a shape of its own for each, so that color is never needed.
@@ -26,6 +27,17 @@ pub(super) enum Tone {
 }
 
 impl Tone {
+    /// The tone of a headline.
+    pub(super) const fn of_level(level: Level) -> Self {
+        match level {
+            Level::Waiting => Self::Waiting,
+            Level::Good => Self::Pass,
+            Level::Watch => Self::Warn,
+            Level::Broken => Self::Fail,
+            Level::Unknown => Self::Unknown,
+        }
+    }
+
     /// The name of its class and of its shape.
     pub(super) const fn class(self) -> &'static str {
         match self {

@@ -1,31 +1,48 @@
-//! The verdict over everything, in one sentence.
+//! The verdict over everything, in one sentence, the same on terminal, page and ticket.
 
 use crate::cause::Cause;
 use crate::model::Status;
 use crate::snapshot::{ScenarioStatus, Snapshot};
 
-use super::words::{Tone, count};
+/// How the whole stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// The first round is running.
+    Waiting,
+    /// All that was checked works.
+    Good,
+    /// It works, with something to look at.
+    Watch,
+    /// Something is broken.
+    Broken,
+    /// Something could not be measured.
+    Unknown,
+}
 
-/// The sentence and its tone.
-pub(super) struct Headline {
-    pub(super) tone: Tone,
-    pub(super) text: String,
+/// The sentence, without a period, and how the whole stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Headline {
+    /// How the whole stands.
+    pub level: Level,
+    /// The sentence.
+    pub text: String,
 }
 
 impl Headline {
-    fn new(tone: Tone, text: impl Into<String>) -> Self {
-        Self { tone, text: text.into() }
+    fn new(level: Level, text: impl Into<String>) -> Self {
+        Self { level, text: text.into() }
     }
 
-    pub(super) fn of(snapshot: &Snapshot) -> Self {
+    /// The headline of a snapshot.
+    pub fn of(snapshot: &Snapshot) -> Self {
         let checks = snapshot.checks.len();
         if checks == 0 {
-            return Self::new(Tone::Unknown, "Nothing is checked: the plan holds no check");
+            return Self::new(Level::Unknown, "Nothing is checked: the plan holds no check");
         }
         if !snapshot.is_complete() {
             let results = snapshot.checks.iter().filter(|c| c.verdict.is_some()).count();
             return Self::new(
-                Tone::Waiting,
+                Level::Waiting,
                 format!("First round is running: {results} of {checks} checks have a result"),
             );
         }
@@ -49,8 +66,9 @@ impl Headline {
         };
         let s = if verb { "s" } else { "" };
         Some(Self::new(
-            Tone::Fail,
+            Level::Broken,
             match (blocked, degraded) {
+                (0, 0) if snapshot.scenarios.is_empty() => format!("{what} found"),
                 (0, 0) => format!("{what}; no scenario is affected"),
                 (0, degraded) => format!("{what} degrade{s} {degraded} of {scenarios}"),
                 (blocked, _) => format!("{what} block{s} {blocked} of {scenarios}"),
@@ -65,28 +83,36 @@ impl Headline {
             .iter()
             .filter(|c| c.status() == Status::Unknown && c.cause() != Some(Cause::UdpNoEvidence))
             .count();
-        (unknown > 0).then(|| {
-            let of = snapshot.checks.len();
-            Self::new(
-                Tone::Unknown,
-                format!("{unknown} of {of} checks could not be measured; the rest is reachable"),
-            )
-        })
+        let of = snapshot.checks.len();
+        let text = match unknown {
+            0 => return None,
+            _ if unknown == of => match snapshot.findings.as_slice() {
+                [only] => only.title.clone(),
+                _ => "No check could be measured".to_owned(),
+            },
+            _ => format!("{unknown} of {of} checks could not be measured; the others pass"),
+        };
+        Some(Self::new(Level::Unknown, text))
     }
 
     fn of_reachable(snapshot: &Snapshot) -> Self {
         match snapshot.findings.len() {
             0 if snapshot.summary().warn == 0 => {
-                Self::new(Tone::Pass, "Everything this workspace needs is reachable")
+                Self::new(Level::Good, "Everything that was checked is reachable")
             }
             0 => Self::new(
-                Tone::Warn,
+                Level::Watch,
                 format!("Everything is reachable; {} with a warning", snapshot.summary().warn),
             ),
             things => Self::new(
-                Tone::Warn,
+                Level::Watch,
                 format!("Everything is reachable; {} to look at", count(things, "thing")),
             ),
         }
     }
+}
+
+/// A number and its noun.
+fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
