@@ -17,9 +17,7 @@ use crate::parameters::NetworkFacts;
 use crate::plan::Plan;
 use crate::scenario;
 use crate::schedule::Slot;
-use crate::snapshot::{
-    CheckReport, Counters, Histogram, LATENESS_BOUNDS, PHASE_BOUNDS, ServerCounters, Snapshot,
-};
+use crate::snapshot::{CheckReport, Counters, Histogram, PHASE_BOUNDS, ServerCounters, Snapshot};
 use crate::verdict::{Context, Phases, Verdict, judge};
 
 /// What was told about the run as a whole.
@@ -92,27 +90,10 @@ impl History {
             {
                 slots.push(index);
             }
-            let report = CheckReport {
-                check: Arc::clone(check),
-                verdict: None,
-                observation: None,
-                last_run_at: None,
-                last_success_at: None,
-                since: None,
-                attempts: 0,
-                failures: 0,
-            };
+            let report = CheckReport::unmeasured(Arc::clone(check));
             checks.push(Remembered { report: Arc::new(report), in_doubt: false });
         }
-        let counters = Counters {
-            lateness: Histogram::new(LATENESS_BOUNDS),
-            in_flight: 0,
-            skipped: 0,
-            phases: BTreeMap::new(),
-            dns_servers: BTreeMap::new(),
-            config_reload_successful: true,
-            config_loaded_at: now,
-        };
+        let counters = Counters::new(now);
         Self { setting, checks, by_slot, counters, started_at: now, first_round_at: None }
     }
 

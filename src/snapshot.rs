@@ -64,6 +64,20 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
+    /// A check that has no result yet.
+    pub fn unmeasured(check: Arc<Check>) -> Self {
+        Self {
+            check,
+            verdict: None,
+            observation: None,
+            last_run_at: None,
+            last_success_at: None,
+            since: None,
+            attempts: 0,
+            failures: 0,
+        }
+    }
+
     /// A check without a result is unknown.
     pub fn status(&self) -> Status {
         self.verdict.as_ref().map_or(Status::Unknown, |v| v.status)
@@ -171,6 +185,21 @@ pub struct Counters {
     pub config_reload_successful: bool,
     /// When the configuration in use was loaded.
     pub config_loaded_at: Timestamp,
+}
+
+impl Counters {
+    /// Counters of a program that has just loaded its configuration.
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            lateness: Histogram::new(LATENESS_BOUNDS),
+            in_flight: 0,
+            skipped: 0,
+            phases: BTreeMap::new(),
+            dns_servers: BTreeMap::new(),
+            config_reload_successful: true,
+            config_loaded_at: now,
+        }
+    }
 }
 
 /// Bucket bounds for lateness, in seconds.

@@ -135,16 +135,7 @@ mod tests {
             service_tag: None,
             purpose: String::new(),
         };
-        let report = CheckReport {
-            check: check.into(),
-            verdict: None,
-            observation: None,
-            last_run_at: None,
-            last_success_at: None,
-            since: None,
-            attempts: 0,
-            failures: 0,
-        };
+        let report = CheckReport::unmeasured(check.into());
         let command = "nc {host} {port} # {address}";
         assert_eq!(filled(command, Some(&report)), "nc a.example 443 # {address}");
         assert_eq!(filled(command, None), command);
