@@ -563,7 +563,8 @@ causes! {
         "Server ends the handshake with a TLS alert",
         "The other side read the ClientHello and answered with a fatal alert; its number and name \
          are in the evidence. So it speaks TLS and objects to something: handshake_failure often \
-         means no acceptable parameters, internal_error a fault behind a gateway, access_denied a \
+         means no acceptable parameters (vnetprobe does not verify P-521 signatures, so a server \
+         with only such a certificate ends here), internal_error a fault behind a gateway, access_denied a \
          policy. An alert is an answer, so the packets do get through; an inspection device can \
          send it as well as the server.",
         "Give the service owner the alert's name, the host and the time. If traffic to this name \

@@ -371,3 +371,6 @@ impl Requirement {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::catalog;
+use crate::parameters::Feature;
+
+fn network() -> NetworkFacts {
+    NetworkFacts {
+        private_ranges: Vec::new(),
+        endpoint_subnets: Vec::new(),
+        endpoint_addresses: BTreeMap::new(),
+    }
+}
+
+fn government(parameters: &Parameters) -> Plan {
+    let catalog = catalog::embedded(Cloud::UsGovernment).unwrap();
+    plan(&catalog, &[], parameters, &network(), |_| false)
+}
+
+#[test]
+fn a_target_is_measured_once_and_told_for_each_requirement() {
+    let plan = government(&Parameters::default());
+    let unique: BTreeSet<&Target> = plan.targets.iter().map(AsRef::as_ref).collect();
+    assert_eq!(unique.len(), plan.targets.len());
+    let ids: BTreeSet<&str> = plan.checks.iter().map(|check| check.id.as_str()).collect();
+    assert_eq!(ids.len(), plan.checks.len());
+    let login = Host::parse("login.microsoftonline.us").unwrap();
+    let needed = |check: &&Arc<Check>| check.target.host == login && check.target.port == Some(443);
+    assert!(plan.checks.iter().filter(needed).count() >= 2);
+}
+
+#[test]
+fn private_is_expected_only_of_a_workspace_with_a_private_endpoint() {
+    let with = Parameters { storage_account: Some("mlstore".into()), ..Parameters::default() };
+    let without = Parameters { private_endpoint: false, ..with.clone() };
+    let private = |plan: &Plan| {
+        plan.checks.iter().filter(|c| c.expectation.expect == Expect::Private).count()
+    };
+    assert!(private(&government(&with)) > 0);
+    assert_eq!(private(&government(&without)), 0);
+}
+
+#[test]
+fn narrowing_keeps_positions_and_targets_consistent() {
+    let plan = government(&Parameters::default());
+    let narrowed = plan.narrowed(|check| check.target.port == Some(80), |_| false);
+    assert!(!narrowed.checks.is_empty());
+    for planned in &narrowed.requirements {
+        let checks = &narrowed.checks[planned.checks.clone()];
+        assert!(checks.iter().all(|check| check.requirement == planned.requirement.id));
+    }
+    assert!(narrowed.targets.iter().all(|target| target.port == Some(80)));
+    assert_eq!(narrowed.uncovered().count(), 0);
+}
+
+prop_compose! {
+    fn any_parameters()(
+        region in proptest::option::of("[a-z0-9]{1,60}"),
+        name in proptest::option::of("\\PC{0,70}"),
+        id in proptest::option::of("\\PC{0,40}"),
+        storage_account in proptest::option::of("\\PC{0,70}"),
+        compute_instances in proptest::collection::vec("\\PC{0,70}", 0..3),
+        private_endpoint: bool,
+        all_features: bool,
+    ) -> Parameters {
+        let all = Feature::ALL.iter().copied().filter(|_| all_features);
+        let features = all.collect();
+        Parameters {
+            region, name, id, storage_account, compute_instances, private_endpoint, features,
+            ..Parameters::default()
+        }
+    }
+}
+
+proptest! {
+    /// Whatever the parameters are, every requirement ends as checks or as a reason.
+    #[test]
+    fn nothing_is_dropped(parameters in any_parameters()) {
+        let plan = government(&parameters);
+        for planned in &plan.requirements {
+            let told = planned.uncovered.as_ref().is_some_and(|reason| !reason.is_empty());
+            prop_assert!(!planned.checks.is_empty() || told, "{}", planned.requirement.id);
+        }
+    }
+}
