@@ -331,7 +331,7 @@ fn serve(console: &Console, args: &ServeArgs) -> Result<Exit, Refusal> {
         let engine = Engine::new(live, setting, &options);
         let (publish, snapshots) = watch::channel(engine.snapshot());
         let (stop, stopping) = watch::channel(false);
-        let router = server::router(server::ServerState { snapshots: snapshots.clone(), renderers: RENDERERS, names: Vec::new() });
+        let router = server::router(server::ServerState { snapshots: snapshots.clone(), names: Vec::new() });
         let serving = server::serve(listener, router, stopped(stopping.clone()));
         let work = async {
             let (served, last, ()) = tokio::join!(serving, engine.run(&publish, stopped(stopping)), async {
@@ -356,10 +356,3 @@ fn serve(console: &Console, args: &ServeArgs) -> Result<Exit, Refusal> {
 async fn stopped(mut flag: watch::Receiver<bool>) {
     let _ = flag.wait_for(|stop| *stop).await;
 }
-
-const RENDERERS: server::Renderers = server::Renderers {
-    metrics: metrics::text,
-    report: wire::report_json,
-    check: wire::check_json,
-    findings: wire::findings_json,
-};

@@ -23,36 +23,21 @@ use tokio::sync::{oneshot, watch};
 
 use crate::limits;
 use crate::model::printable;
+use crate::render::metrics;
 use crate::render::page::{self, View};
 use crate::snapshot::Snapshot;
+use crate::wire;
 
 use problem::problem;
 
-/// Content type of the Prometheus text format.
-const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// Content type of everything under `/api`.
 const JSON: &str = "application/json";
-
-/// The renderings that are served besides the page.
-#[derive(Debug, Clone, Copy)]
-pub struct Renderers {
-    /// `/metrics`.
-    pub metrics: fn(&Snapshot) -> String,
-    /// `/api/v1/report`.
-    pub report: fn(&Snapshot) -> String,
-    /// `/api/v1/checks/{id}`; nothing when there is no such check.
-    pub check: fn(&Snapshot, &str) -> Option<String>,
-    /// `/api/v1/findings`.
-    pub findings: fn(&Snapshot) -> String,
-}
 
 /// What the routes work with.
 #[derive(Debug, Clone)]
 pub struct ServerState {
     /// Always holds the newest snapshot.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
-    /// How it is rendered.
-    pub renderers: Renderers,
     /// Names under which this server may be asked, besides addresses, `localhost` and the
     /// machine's own name.
     pub names: Vec<String>,
@@ -73,7 +58,7 @@ pub fn router(state: ServerState) -> Router {
     Router::new()
         .route("/", get(overview))
         .route("/checks/{id}", get(check_page))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(metrics_text))
         .route("/api/v1/report", get(report))
         .route("/api/v1/checks/{id}", get(check_json))
         .route("/api/v1/findings", get(findings))
@@ -126,20 +111,20 @@ fn view(query: Option<&str>) -> View {
     query.map(View::of_query).unwrap_or_default()
 }
 
-async fn metrics(State(state): Shared) -> Response {
-    typed(PROMETHEUS, (state.renderers.metrics)(&state.snapshot()))
+async fn metrics_text(State(state): Shared) -> Response {
+    typed(metrics::CONTENT_TYPE, metrics::text(&state.snapshot()))
 }
 
 async fn report(State(state): Shared) -> Response {
-    typed(JSON, (state.renderers.report)(&state.snapshot()))
+    typed(JSON, wire::report_json(&state.snapshot()))
 }
 
 async fn findings(State(state): Shared) -> Response {
-    typed(JSON, (state.renderers.findings)(&state.snapshot()))
+    typed(JSON, wire::findings_json(&state.snapshot()))
 }
 
 async fn check_json(State(state): Shared, Path(id): Path<String>) -> Response {
-    (state.renderers.check)(&state.snapshot(), &id)
+    wire::check_json(&state.snapshot(), &id)
         .map_or_else(|| no_such_check(&id), |json| typed(JSON, json))
 }
 

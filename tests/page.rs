@@ -18,7 +18,7 @@ use http_body_util::BodyExt as _;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 use vnetprobe::render::page::{self, View, check, overview, overview_as};
-use vnetprobe::server::{Renderers, ServerState, router};
+use vnetprobe::server::{ServerState, router};
 use vnetprobe::snapshot::Snapshot;
 
 /// Where each text begins, all of which must be there.
@@ -205,16 +205,8 @@ fn the_page_of_one_check() {
 
 fn serving(snapshot: Snapshot) -> (watch::Sender<Arc<Snapshot>>, Router) {
     let (sender, snapshots) = watch::channel(Arc::new(snapshot));
-    let renderers = Renderers {
-        metrics: |s| format!("vnetprobe_checks {}\n", s.checks.len()),
-        report: |_| "{\"report\":1}".to_owned(),
-        check: |s, id| {
-            s.checks.iter().find(|c| c.check.id == id).map(|c| format!("\"{}\"", c.check.id))
-        },
-        findings: |s| s.findings.len().to_string(),
-    };
     let names = vec!["probe.contoso.mil".to_owned()];
-    (sender, router(ServerState { snapshots, renderers, names }))
+    (sender, router(ServerState { snapshots, names }))
 }
 
 async fn ask(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, String) {
@@ -237,10 +229,14 @@ async fn routes_answer_with_their_types() {
         ("/?hold&all", html, "Resume refresh"),
         ("/checks/pypi%40pypi.org%3A443", html, "pypi."),
         ("/checks/pypi@pypi.org:443?hold", html, "Resume refresh"),
-        ("/metrics", "text/plain; version=0.0.4; charset=utf-8", "vnetprobe_checks 30\n"),
-        ("/api/v1/report", "application/json", "{\"report\":1}"),
+        (
+            "/metrics",
+            "text/plain; version=0.0.4; charset=utf-8",
+            "vnetprobe_checks{status=\"fail\"} ",
+        ),
+        ("/api/v1/report", "application/json", "\"schema\": \"vnetprobe.report/v1\""),
         ("/api/v1/checks/pypi%40pypi.org%3A443", "application/json", "\"pypi@pypi.org:443\""),
-        ("/api/v1/findings", "application/json", "6"),
+        ("/api/v1/findings", "application/json", "\"cause\": \"dns_server_down\""),
         ("/-/healthy", "text/plain; charset=utf-8", "ok"),
         ("/-/ready", "text/plain; charset=utf-8", "ready"),
     ] {
