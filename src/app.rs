@@ -29,6 +29,7 @@ use crate::model::{Cloud, printable};
 use crate::plan::{self, ExtraProbe, Plan};
 use crate::probe::Live;
 use crate::probe::dns::Servers;
+use crate::probe::experiments::FollowUps;
 use crate::probe::tls::TlsClient;
 use crate::probe::trust::RootStores;
 use crate::render::table::Detail;
@@ -220,7 +221,7 @@ fn prepare(
     machine: Machine,
     repeat: Repeat,
 ) -> Result<(Live, Setting, Options), Refusal> {
-    let Config { settings, network, .. } = config;
+    let Config { settings, network, parameters, .. } = config;
     let pems = host::ca_files(&settings.ca_files).map_err(Refusal::usage)?;
     let (stores, notes) = RootStores::load(&pems).map_err(Refusal::usage)?;
     let mut machine = machine;
@@ -244,6 +245,7 @@ fn prepare(
         tls: TlsClient::new(stores)
             .map_err(|error| Refusal::ours(format!("failed to set TLS up: {error}")))?,
         timeouts: settings.timeouts,
+        follow_ups: FollowUps::new(parameters.cloud),
     };
     let interval = match repeat {
         Repeat::Once => None,

@@ -427,18 +427,20 @@ causes! {
         "time timeout 10 openssl s_client -connect {address}:{port} -servername {host} </dev/null";
     TlsMtuBlackhole = "tls_mtu_blackhole", Tls, Path, Fail,
         "Large packets are lost on the way (MTU)",
-        "A small ClientHello was answered and a large one was not, on the same address with the \
-         same name. Some link, usually a VPN or another tunnel, carries smaller packets than the \
-         ends believe, and the ICMP messages that would say so are filtered. Connecting works and \
-         then everything hangs, which is easily mistaken for a slow server. A few firewalls \
-         instead fail on any ClientHello that spans two packets; from here that looks the same.",
+        "TLS did not complete with packets of the usual size and was answered with small TCP \
+         segments, on the same address with the same name. Some link, usually a VPN or another \
+         tunnel, carries smaller packets than the ends believe, and the ICMP messages that would \
+         say so are filtered. Connecting works and then everything hangs, which is easily mistaken \
+         for a slow server. A server that was overloaded for a moment looks the same, so repeat \
+         the commands.",
         "Ask the network team to clamp the TCP MSS on the tunnel or gateway of this path (1350 is \
          a common value) and to let ICMP fragmentation needed messages through. As a test, this \
          machine's admin can lower the MTU: `sudo ip link set dev eth0 mtu 1350`.",
-        "timeout 10 openssl s_client -connect {address}:{port} -servername {host} -alpn \"$(seq \
-         -s, 10000 10299),http/1.1\" </dev/null\n\
-         timeout 10 openssl s_client -connect {address}:{port} -servername {host} -groups P-256 \
-         </dev/null";
+        "timeout 10 openssl s_client -connect {address}:{port} -servername {host} </dev/null\n\
+         python3 -c 'import socket as n,ssl;c=ssl._create_unverified_context();\
+         s=n.socket(n.getaddrinfo(\"{address}\",{port})[0][0]);s.setsockopt(6,2,536);\
+         s.settimeout(10);s.connect((\"{address}\",{port}));\
+         print(c.wrap_socket(s,server_hostname=\"{host}\").version())'";
     TlsIntercepted = "tls_intercepted", Tls, Path, Fail,
         "TLS is intercepted and re-signed on the way",
         "The handshake completed, but the certificate was issued by a private authority and not by \

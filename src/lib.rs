@@ -14,6 +14,7 @@ pub mod settings;
 
 // Reasoning.
 pub mod finding;
+pub mod followup;
 pub mod history;
 pub mod plan;
 pub mod resolution;

@@ -56,6 +56,29 @@ pub const CLIENT_CERTIFICATE_WAIT: Duration = Duration::from_millis(50);
 /// How much of an answer in an unexpected protocol is kept, in bytes.
 pub const OPENING_BYTES: usize = 64;
 
+/// Most follow-ups that one failing probe makes.
+pub const EXPERIMENTS_PER_PROBE: usize = 6;
+/// Time for the follow-ups of one probe, which run at the same time.
+pub const EXPERIMENT_TIME: Duration = Duration::from_millis(1_500);
+/// How long a follow-up says nothing and waits for what the other side does.
+pub const SILENT_WAIT: Duration = Duration::from_millis(500);
+/// Largest TCP segment of the follow-up with small ones, in bytes (what every IPv4 path carries, RFC 9293 section 3.7.1).
+pub const SMALL_SEGMENT: u32 = 536;
+/// How often follow-ups may be made for one host within [`EXPERIMENT_WINDOW`].
+pub const EXPERIMENT_ROUNDS: usize = 2;
+/// The time in which at most [`EXPERIMENT_ROUNDS`] are made.
+pub const EXPERIMENT_WINDOW: Duration = Duration::from_mins(1);
+/// Once confirmed, results stand for so long before they are made anew, which leaves room for the host's other ports.
+pub const EXPERIMENTS_RENEWED_AFTER: Duration = Duration::from_secs(100);
+/// Older results are not used at all.
+pub const EXPERIMENTS_KEPT: Duration = Duration::from_mins(5);
+/// Most hosts whose follow-ups are remembered; others get none meanwhile.
+pub const EXPERIMENT_HOSTS: usize = 1_024;
+/// Most different failures of one host whose follow-ups are remembered.
+pub const EXPERIMENT_PLANS: usize = 8;
+/// Most names remembered because their TLS passed lately.
+pub const PASSED_NAMES: usize = 16;
+
 /// Most certificates kept from one handshake.
 pub const CHAIN_CERTIFICATES: usize = 10;
 /// Largest certificate that is looked into, in bytes.

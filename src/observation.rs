@@ -39,6 +39,9 @@ pub struct Observation {
     /// Follow-ups on a failure, in the order they were made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub experiments: Vec<Experiment>,
+    /// How long before this probe they were made, when they are those of an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiments_age: Option<Elapsed>,
 }
 
 // -------------------------------------------------------------------------------- connections

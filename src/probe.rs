@@ -5,6 +5,7 @@
 pub mod certificate;
 pub mod dns;
 mod dns_message;
+pub mod experiments;
 pub mod failure;
 pub mod http;
 pub mod smb;
@@ -30,6 +31,7 @@ use crate::parameters::NetworkFacts;
 use crate::resolution::effective;
 use crate::settings::Timeouts;
 use dns::Servers;
+use experiments::FollowUps;
 use tls::{Alpn, TlsClient};
 
 /// The real network.
@@ -45,10 +47,20 @@ pub struct Live {
     pub tls: TlsClient,
     /// Time for each phase.
     pub timeouts: Timeouts,
+    /// Follow-ups on failures.
+    pub follow_ups: FollowUps,
 }
 
 impl Prober for Live {
     async fn probe(&self, target: &Target, private: bool) -> Observation {
+        let mut seen = self.look(target, private).await;
+        self.follow_ups.follow(target, &self.tls, &self.network, &mut seen).await;
+        seen
+    }
+}
+
+impl Live {
+    async fn look(&self, target: &Target, private: bool) -> Observation {
         let (dns, mut addresses) = match &target.host {
             Host::Ip(ip) => (None, vec![*ip]),
             Host::Name(name) => {
@@ -68,9 +80,7 @@ impl Prober for Live {
         let climbs = join_all(addresses.into_iter().map(|ip| self.climb(target, ip, port))).await;
         Observation { dns, climbs, addresses_not_tried, ..Observation::default() }
     }
-}
 
-impl Live {
     async fn climb(&self, target: &Target, ip: IpAddr, port: u16) -> Climb {
         let address = SocketAddr::new(ip, port);
         let outcome = if target.kind == Kind::Udp {

@@ -2,6 +2,7 @@
 
 pub mod evidence;
 pub mod explain;
+mod followups;
 pub mod headline;
 pub mod junit;
 pub mod layout;

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::limits;
+
 /// Time given to each phase of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
@@ -19,9 +21,9 @@ pub struct Timeouts {
 
 impl Timeouts {
     /// The longest one check can take: every phase at its limit, DNS twice because the reference
-    /// server is asked after the others.
+    /// server is asked after the others, and the follow-ups on a failure.
     pub fn budget(&self) -> Duration {
-        self.dns * 2 + self.connect + self.tls + self.http
+        self.dns * 2 + self.connect + self.tls + self.http + limits::EXPERIMENT_TIME
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod addresses;
 mod application;
+mod followups;
 mod names;
 mod private;
 mod tls;
@@ -81,7 +82,7 @@ impl From<Fault> for Warning {
 
 /// Judges one check by what was seen.
 pub fn judge(check: &Check, context: Context<'_>, observation: &Observation) -> Verdict {
-    let names = names::judge(check, context, observation.dns.as_ref());
+    let names = names::judge(check, context, observation);
     let climbs = addresses::judge(check, context, observation);
     let mut warnings = names.warnings;
     let fault = names.fault.or_else(|| {

@@ -36,6 +36,7 @@ const RANKS: &[(&str, &[&str])] = &[
             "plan",
             "schedule",
             "resolution",
+            "followup",
             "verdict",
             "finding",
             "snapshot",

@@ -22,6 +22,14 @@
 //! # END: addresses, NODATA, NXDOMAIN, SERVFAIL, REFUSED, RCODE n, LOOP, or how it failed: timeout,
 //! # unreachable, truncated (and TCP 53 fails), malformed, no network, no resolver, exhausted
 //!
+//! experiments = [             # what was tried afterwards: PLACE WHAT = OUTCOME
+//!     "20.140.2.1 other name mcr.microsoft.com = completed CN=a in 90 ms",    # or as in `tls`
+//!     "20.140.2.1 small segments = timeout",          # also: large greeting
+//!     "20.140.2.1 silence = waited",                  # or closed, spoke: BYTES
+//!     "20.140.2.1 clear text = 470 Action: Deny",     # as in `http`
+//!     "10.0.0.4 dns over tcp = 20.140.2.1",           # an END, or as in `connect`
+//! ]                           # handshakes and silence also: "no connection: timeout" and the like
+//!
 //! [[seen.climb]]              # one per address; "in 20 ms" and "in 2 s" may end every result
 //! ip = "172.16.0.7"
 //! connect = "ok"              # or timeout, refused, reset, host unreachable, prohibited,
@@ -55,10 +63,10 @@ use vnetprobe::machine::{InterfaceAddress, Machine};
 use vnetprobe::model::{Elapsed, Expect, Host, Kind, Proof, Status};
 use vnetprobe::observation::{
     AboveTcp, AddressRecord, Alias, Answer, CertificateFacts, Climb, ClimbOutcome, ConnectFailure,
-    DnsFailure, DnsObservation, Exchange, ExchangeOutcome, HttpObservation, HttpOutcome,
-    LocalTrouble, NetworkError, Observation, Rcode, ServerObservation, ServerRole, SmbObservation,
-    SmbOutcome, TlsFailure, TlsObservation, TlsOutcome, Trust, TrustResult, UdpObservation,
-    UdpOutcome,
+    DnsFailure, DnsObservation, Exchange, ExchangeOutcome, Experiment, HandshakeEnd,
+    HttpObservation, HttpOutcome, LocalTrouble, NetworkError, Observation, Rcode,
+    ServerObservation, ServerRole, SilenceEnd, SmbObservation, SmbOutcome, TlsFailure,
+    TlsObservation, TlsOutcome, Trial, Trust, TrustResult, UdpObservation, UdpOutcome,
 };
 use vnetprobe::parameters::NetworkFacts;
 use vnetprobe::verdict::{Context, Verdict, judge};
@@ -68,9 +76,7 @@ const NOW: &str = "2026-11-01T12:00:00Z";
 
 /// Causes that come from elsewhere or need an experiment that no probe makes yet. Whoever teaches
 /// the judgement one of them moves it out of here by adding a case.
-const NOT_JUDGED: [Cause; 8] = [
-    Cause::TlsSniBlocked,
-    Cause::TlsMtuBlackhole,
+const NOT_JUDGED: [Cause; 6] = [
     Cause::HttpResourceFirewallDeny,
     Cause::ProxyUnreachable,
     Cause::ProxyDenied,
@@ -160,6 +166,8 @@ struct Seen {
     hosts_file: Vec<IpAddr>,
     #[serde(default)]
     dns: Vec<String>,
+    #[serde(default)]
+    experiments: Vec<String>,
     #[serde(default)]
     climb: Vec<ClimbPart>,
 }
@@ -278,10 +286,7 @@ fn server(line: &str, host: &str) -> ServerObservation {
         Some(("upstream", address)) => (ServerRole::Upstream, address),
         Some(_) => panic!("unknown role in `{line}`"),
     };
-    let server: SocketAddr = address
-        .parse()
-        .or_else(|_| address.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)))
-        .unwrap_or_else(|_| panic!("`{address}` is not a server"));
+    let server = server_place(address);
     let (a, aaaa) = said.split_once(" | ").unwrap_or((said, said));
     ServerObservation {
         server,
@@ -289,6 +294,13 @@ fn server(line: &str, host: &str) -> ServerObservation {
         a: exchange(a, host, IpAddr::is_ipv4),
         aaaa: exchange(aaaa, host, IpAddr::is_ipv6),
     }
+}
+
+fn server_place(address: &str) -> SocketAddr {
+    address
+        .parse()
+        .or_else(|_| address.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53)))
+        .unwrap_or_else(|_| panic!("`{address}` is not a server"))
 }
 
 fn exchange(text: &str, host: &str, of_family: fn(&IpAddr) -> bool) -> Exchange {
@@ -409,19 +421,9 @@ fn handshake(part: &ClimbPart, check: &Check) -> TlsObservation {
         Some(rest) => (rest, true),
         None => (text, false),
     };
-    let words: Vec<&str> = text.split(' ').collect();
-    let failure = match (text.split_once(": "), words.as_slice()) {
-        (Some(("not tls", bytes)), _) => TlsFailure::NotTls(bytes.to_owned()),
-        (Some(("nothing in common", why)), _) => TlsFailure::NothingInCommon(why.to_owned()),
-        (Some(("broken", why)), _) => TlsFailure::Protocol(why.to_owned()),
-        (None, ["timeout"]) => TlsFailure::Timeout,
-        (None, ["closed"]) => TlsFailure::Closed { heard: false },
-        (None, ["closed", "midway"]) => TlsFailure::Closed { heard: true },
-        (None, ["reset"]) => TlsFailure::Reset { heard: false },
-        (None, ["alert", code, name]) => {
-            TlsFailure::Alert { code: code.parse().expect("a number"), name: (*name).to_owned() }
-        }
-        (None, ["ok"]) => {
+    let failure = match tls_failure(text) {
+        Some(failure) => failure,
+        None if text == "ok" => {
             return TlsObservation {
                 elapsed,
                 client_certificate_asked,
@@ -434,7 +436,7 @@ fn handshake(part: &ClimbPart, check: &Check) -> TlsObservation {
                 },
             };
         }
-        _ => panic!("unknown word in tls: `{text}`"),
+        None => panic!("unknown word in tls: `{text}`"),
     };
     TlsObservation {
         elapsed,
@@ -442,6 +444,89 @@ fn handshake(part: &ClimbPart, check: &Check) -> TlsObservation {
         trust: None,
         client_certificate_asked,
         outcome: TlsOutcome::Failed(failure),
+    }
+}
+
+fn tls_failure(text: &str) -> Option<TlsFailure> {
+    let words: Vec<&str> = text.split(' ').collect();
+    Some(match (text.split_once(": "), words.as_slice()) {
+        (Some(("not tls", bytes)), _) => TlsFailure::NotTls(bytes.to_owned()),
+        (Some(("nothing in common", why)), _) => TlsFailure::NothingInCommon(why.to_owned()),
+        (Some(("broken", why)), _) => TlsFailure::Protocol(why.to_owned()),
+        (None, ["timeout"]) => TlsFailure::Timeout,
+        (None, ["closed"]) => TlsFailure::Closed { heard: false },
+        (None, ["closed", "midway"]) => TlsFailure::Closed { heard: true },
+        (None, ["reset"]) => TlsFailure::Reset { heard: false },
+        (None, ["reset", "midway"]) => TlsFailure::Reset { heard: true },
+        (None, ["alert", code, name]) => {
+            TlsFailure::Alert { code: code.parse().expect("a number"), name: (*name).to_owned() }
+        }
+        _ => return None,
+    })
+}
+
+/// `PLACE WHAT = OUTCOME in TIME`.
+fn experiment(line: &str, host: &str) -> Experiment {
+    let (tried, outcome) = line.split_once(" = ").unwrap_or_else(|| panic!("no ` = ` in `{line}`"));
+    let (place, what) = tried.split_once(' ').unwrap_or_else(|| panic!("no place in `{line}`"));
+    let (outcome, elapsed) = timed(outcome, Duration::from_millis(20));
+    let ip = place.parse().ok();
+    let ip = || ip.unwrap_or_else(|| panic!("`{place}` is not an address"));
+    let trial = match what {
+        "silence" => Trial::SilentWait { ip: ip(), outcome: silence_end(outcome) },
+        "small segments" => Trial::SmallSegments { ip: ip(), outcome: handshake_end(outcome) },
+        "large greeting" => Trial::LargeGreeting { ip: ip(), outcome: handshake_end(outcome) },
+        "clear text" => Trial::ClearText { ip: ip(), outcome: http(outcome).outcome },
+        "dns over tcp" => {
+            let server = server_place(place);
+            let outcome = match connect_failure(outcome) {
+                Some(failure) => ExchangeOutcome::Failed(DnsFailure::TcpFailed(failure)),
+                None => exchange(outcome, host, IpAddr::is_ipv4).outcome,
+            };
+            Trial::DnsOverTcp { server, outcome }
+        }
+        _ => match what.strip_prefix("other name ") {
+            Some(name) => Trial::OtherName {
+                ip: ip(),
+                name: Host::parse(name).expect("a name"),
+                outcome: handshake_end(outcome),
+            },
+            None => panic!("unknown experiment in `{line}`"),
+        },
+    };
+    Experiment { elapsed, trial }
+}
+
+fn connect_failure(text: &str) -> Option<ConnectFailure> {
+    if text == "timeout" {
+        return Some(ConnectFailure::Timeout);
+    }
+    let local = local_trouble(text).map(ConnectFailure::Local);
+    local.or_else(|| network_error(text).map(ConnectFailure::Network))
+}
+
+fn handshake_end(text: &str) -> HandshakeEnd {
+    let no_connection = text.strip_prefix("no connection: ").and_then(connect_failure);
+    let completed = text.strip_prefix("completed").map(str::trim);
+    match (no_connection, completed, tls_failure(text)) {
+        (Some(failure), ..) => HandshakeEnd::NotConnected(failure),
+        (_, Some(subject), _) => {
+            HandshakeEnd::Completed(Some(subject.to_owned()).filter(|s| !s.is_empty()))
+        }
+        (.., Some(failure)) => HandshakeEnd::Failed(failure),
+        _ => panic!("unknown word in an experiment: `{text}`"),
+    }
+}
+
+fn silence_end(text: &str) -> SilenceEnd {
+    match text.split_once(": ") {
+        Some(("spoke", bytes)) => SilenceEnd::Spoke(bytes.to_owned()),
+        Some(("no connection", why)) => {
+            SilenceEnd::NotConnected(connect_failure(why).expect("a known word"))
+        }
+        _ if text == "waited" => SilenceEnd::Waited,
+        _ if text == "closed" => SilenceEnd::Closed,
+        _ => panic!("unknown word after silence: `{text}`"),
     }
 }
 
@@ -556,6 +641,7 @@ fn judged(case: &Case) -> Verdict {
     let observation = Observation {
         dns,
         climbs: case.seen.climb.iter().map(|part| climb(part, &check)).collect(),
+        experiments: case.seen.experiments.iter().map(|line| experiment(line, &host)).collect(),
         ..Observation::default()
     };
     let (network, machine) = (network(&case.network), machine(&case.machine));

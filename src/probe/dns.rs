@@ -137,6 +137,18 @@ fn finished(reply: Reply) -> ExchangeOutcome {
     }
 }
 
+/// The same question over TCP alone; nothing when the name cannot be asked for.
+pub(super) async fn over_tcp(
+    name: &str,
+    ipv6: bool,
+    server: SocketAddr,
+    timeout: Duration,
+) -> Option<ExchangeOutcome> {
+    let family = if ipv6 { Family::V6 } else { Family::V4 };
+    let question = Question::new(name, family, true).ok()?;
+    Some(ask_tcp(&question, server, timeout).await)
+}
+
 async fn ask_udp(
     name: &str,
     family: Family,

@@ -6,6 +6,8 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
+#[cfg(unix)]
+use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
@@ -44,6 +46,40 @@ pub async fn connect(
             .map_err(|error| classify(&error, address.ip())),
     };
     (elapsed, result)
+}
+
+/// Connects with small TCP segments both ways: our own, and those the other side may send, as the
+/// size is announced in the SYN. Nothing where the system does not let a program choose.
+#[cfg(unix)]
+pub async fn connect_small(
+    address: SocketAddr,
+    segment: u32,
+    limit: Duration,
+) -> Option<Result<TcpStream, ConnectFailure>> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    };
+    let socket = match socket {
+        Ok(socket) => socket,
+        Err(error) => return Some(Err(classify(&error, address.ip()))),
+    };
+    socket2::SockRef::from(&socket).set_tcp_mss(segment).ok()?;
+    let connected = timeout(limit, socket.connect(address)).await;
+    Some(match connected {
+        Err(_) => Err(ConnectFailure::Timeout),
+        Ok(connected) => connected.map_err(|error| classify(&error, address.ip())),
+    })
+}
+
+/// Connects with small TCP segments: nothing here, where the system does not let a program choose.
+#[cfg(not(unix))]
+pub async fn connect_small(
+    _address: SocketAddr,
+    _segment: u32,
+    _limit: Duration,
+) -> Option<Result<TcpStream, ConnectFailure>> {
+    None
 }
 
 /// Watches a fresh connection for [`limits::TCP_SETTLE`]; true when the peer closed or reset it

@@ -8,6 +8,8 @@ use crate::observation::{
 };
 use crate::snapshot::CheckReport;
 
+use super::followups;
+
 /// The evidence of one check.
 pub fn lines(report: &CheckReport) -> Vec<String> {
     let lines = report.observation.as_deref().map(observation).unwrap_or_default();
@@ -26,6 +28,12 @@ fn observation(observation: &Observation) -> Vec<String> {
     if observation.addresses_not_tried > 0 {
         lines.push(format!("{} more addresses were not tried", observation.addresses_not_tried));
     }
+    lines.extend(observation.experiments.iter().map(|experiment| {
+        let told = followups::told(experiment);
+        let ms = experiment.elapsed.seconds() * 1e3;
+        format!("tried {}: {}: {} ({ms:.0} ms)", told.place, told.what, told.outcome)
+    }));
+    lines.extend(followups::age(observation).map(|age| format!("    {age}")));
     lines
 }
 

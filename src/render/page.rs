@@ -8,7 +8,7 @@ mod evidence;
 mod findings;
 mod glossary;
 mod one_check;
-mod phrases;
+pub(super) mod phrases;
 mod scenarios;
 mod tls;
 mod top;

@@ -10,7 +10,8 @@ use crate::finding::Culprit;
 use crate::limits;
 use crate::model::{Blame, Elapsed, Kind, Status, authority};
 use crate::observation::{
-    AboveTcp, Climb, ClimbOutcome, ConnectFailure, LocalTrouble, NetworkError, Observation,
+    AboveTcp, Climb, ClimbOutcome, ConnectFailure, Experiment, LocalTrouble, NetworkError,
+    Observation,
 };
 
 /// What the judgement of all addresses came to.
@@ -33,8 +34,11 @@ pub(super) fn judge(check: &Check, context: Context<'_>, observation: &Observati
     if check.target.kind == Kind::Dns {
         return Climbs::default();
     }
-    let judged: Vec<Judged> =
-        observation.climbs.iter().map(|climb| judge_one(check, context, climb)).collect();
+    let judged: Vec<Judged> = observation
+        .climbs
+        .iter()
+        .map(|climb| judge_one(check, context, observation, climb))
+        .collect();
     let addresses: Vec<AddressVerdict> = judged
         .iter()
         .map(|one| match &one.fault {
@@ -108,8 +112,18 @@ fn partial(check: &Check, good: &[IpAddr], bad: &[Judged]) -> Option<Warning> {
     })
 }
 
-fn judge_one(check: &Check, context: Context<'_>, climb: &Climb) -> Judged {
-    let at = At { check, context, ip: climb.ip, port: climb.port };
+fn judge_one(
+    check: &Check,
+    context: Context<'_>,
+    observation: &Observation,
+    climb: &Climb,
+) -> Judged {
+    let connect = match &climb.outcome {
+        ClimbOutcome::Connected { elapsed, .. } => *elapsed,
+        _ => Elapsed::default(),
+    };
+    let experiments = &observation.experiments;
+    let at = At { check, context, ip: climb.ip, port: climb.port, connect, experiments };
     let mut warnings = Vec::new();
     let fault = match &climb.outcome {
         ClimbOutcome::NotConnected { elapsed, failure } => {
@@ -134,6 +148,10 @@ pub(super) struct At<'a> {
     pub(super) context: Context<'a>,
     pub(super) ip: IpAddr,
     pub(super) port: u16,
+    /// How long the connect took, where there was one.
+    pub(super) connect: Elapsed,
+    /// The follow-ups of the check, at any address.
+    pub(super) experiments: &'a [Experiment],
 }
 
 /// An unanswered neighbor search takes about this long before EHOSTUNREACH; a firewall's ICMP is quicker.

@@ -20,9 +20,7 @@ pub(super) fn http(at: &At<'_>, http: &HttpObservation) -> Option<Fault> {
     let seconds = http.elapsed.seconds();
     let protocol = if at.check.target.kind == Kind::Http { "HTTP" } else { "HTTPS" };
     match &http.outcome {
-        HttpOutcome::Answer { status, body, .. }
-            if *status == FIREWALL_DENY_STATUS || is_deny_text(body) =>
-        {
+        HttpOutcome::Answer { status, body, .. } if is_firewall_deny(*status, body) => {
             Some(Fault::new(
                 Cause::HttpFirewallDeny,
                 at.path(),
@@ -77,6 +75,11 @@ pub(super) fn http(at: &At<'_>, http: &HttpObservation) -> Option<Fault> {
             ),
         )),
     }
+}
+
+/// Whether an answer is the firewall's denial.
+pub(super) fn is_firewall_deny(status: u16, body: &str) -> bool {
+    status == FIREWALL_DENY_STATUS || is_deny_text(body)
 }
 
 fn is_deny_text(body: &str) -> bool {

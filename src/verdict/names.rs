@@ -12,8 +12,8 @@ use crate::check::Check;
 use crate::finding::Culprit;
 use crate::model::{Expect, Host};
 use crate::observation::{
-    Answer, DnsFailure, DnsObservation, Exchange, ExchangeOutcome, LocalTrouble, Rcode,
-    ServerObservation,
+    Answer, ConnectFailure, DnsFailure, DnsObservation, Exchange, ExchangeOutcome, Experiment,
+    LocalTrouble, NetworkError, Observation, Rcode, ServerObservation, Trial,
 };
 use crate::resolution::{Resolution, effective, privatelink_zone};
 
@@ -25,17 +25,17 @@ pub(super) struct Names {
 }
 
 /// Judges the name of a check.
-pub(super) fn judge(check: &Check, context: Context<'_>, dns: Option<&DnsObservation>) -> Names {
+pub(super) fn judge(check: &Check, context: Context<'_>, seen: &Observation) -> Names {
     let name = match &check.target.host {
         Host::Ip(ip) => return Names { fault: literal(check, context, *ip), warnings: Vec::new() },
         Host::Name(name) => name,
     };
-    let Some(dns) = dns else { return Names::default() };
+    let Some(dns) = &seen.dns else { return Names::default() };
     let resolution = effective(dns);
     let fault = match &resolution {
         Resolution::HostsFile(_) => None,
         Resolution::Server(server) => unusable(check, context, name, dns, server),
-        Resolution::Nobody => Some(no_answer(name, dns)),
+        Resolution::Nobody => Some(no_answer(name, dns, &seen.experiments)),
     };
     let addresses = resolution.addresses();
     let fault = fault.or_else(|| {
@@ -46,7 +46,8 @@ pub(super) fn judge(check: &Check, context: Context<'_>, dns: Option<&DnsObserva
     });
     let overridden = overridden(name, dns).filter(|_| fault.is_none());
     // Worth knowing beside a fault as well: another server may have the answer.
-    let warnings = [overridden, disagreement(context, name, dns), server_down(name, dns)];
+    let warnings =
+        [overridden, disagreement(context, name, dns), server_down(name, dns, &seen.experiments)];
     Names { fault, warnings: warnings.into_iter().flatten().collect() }
 }
 
@@ -65,7 +66,7 @@ pub(crate) fn server_names(servers: &[SocketAddr]) -> String {
 
 // ----------------------------------------------------------------------------- no answer at all
 
-fn no_answer(name: &str, dns: &DnsObservation) -> Fault {
+fn no_answer(name: &str, dns: &DnsObservation, experiments: &[Experiment]) -> Fault {
     let servers = servers_of(dns);
     if servers.is_empty() {
         return Fault::new(
@@ -82,6 +83,9 @@ fn no_answer(name: &str, dns: &DnsObservation) -> Fault {
     let servers: Vec<SocketAddr> =
         dns.configured().filter(|server| same(&silence(server))).map(|s| s.server).collect();
     let who = server_names(&servers);
+    let tcp = OverTcp::of(&servers, experiments);
+    let mut answering = servers.clone();
+    answering.retain(|server| OverTcp::of(&[*server], experiments) == OverTcp::Answers);
     let culprit = Culprit::DnsServers(servers);
     match worst {
         Silence::Exhausted => Fault::new(
@@ -101,16 +105,34 @@ fn no_answer(name: &str, dns: &DnsObservation) -> Fault {
         Silence::Timeout => Fault::new(
             Cause::DnsTimeout,
             culprit,
-            format!(
-                "DNS server {who} did not answer for {name}; ask the DNS team whether it runs and the firewall team to allow UDP and TCP 53 to it."
-            ),
+            match tcp {
+                OverTcp::Answers => format!(
+                    "DNS server {} answers for {name} over TCP but not over UDP, so it runs and UDP 53 is dropped on the way; ask the firewall team to allow UDP 53 to it. If it answers other names over UDP, its forwarder is slow instead: ask the DNS team.",
+                    server_names(&answering)
+                ),
+                OverTcp::Refuses => format!(
+                    "DNS server {who} did not answer for {name} over UDP and refuses TCP 53: the way to the machine is open, so ask the DNS team whether its DNS service runs."
+                ),
+                OverTcp::Fails => format!(
+                    "DNS server {who} did not answer for {name}, neither over UDP nor over TCP; ask the DNS team whether it runs and the firewall team to allow UDP and TCP 53 to it."
+                ),
+                OverTcp::Untried => format!(
+                    "DNS server {who} did not answer for {name}; ask the DNS team whether it runs and the firewall team to allow UDP and TCP 53 to it."
+                ),
+            },
         ),
         Silence::Unreachable => Fault::new(
             Cause::DnsUnreachable,
             culprit,
-            format!(
-                "Nothing listens for DNS at {who} (an error came back for {name}); correct this machine's DNS servers or start that server."
-            ),
+            match tcp {
+                OverTcp::Answers => format!(
+                    "DNS server {} answers for {name} over TCP but not over UDP, for which an error comes back; ask the DNS team whether it listens on UDP 53 and the firewall team to allow UDP 53 to it.",
+                    server_names(&answering)
+                ),
+                _ => format!(
+                    "Nothing listens for DNS at {who} (an error came back for {name}); correct this machine's DNS servers or start that server."
+                ),
+            },
         ),
         Silence::Refused => Fault::new(
             Cause::DnsRefused,
@@ -122,9 +144,14 @@ fn no_answer(name: &str, dns: &DnsObservation) -> Fault {
         Silence::ServFail(what) => Fault::new(
             Cause::DnsServfail,
             culprit,
-            format!(
-                "DNS server {who} answered {what} for {name}; ask the DNS team to check its forwarder for that zone."
-            ),
+            match tcp {
+                OverTcp::Answers if what == NOT_DNS => format!(
+                    "DNS server {who} answered {what} for {name} over UDP and answers properly over TCP, so something on the way answers UDP 53 in its place; ask the firewall team what intercepts DNS."
+                ),
+                _ => format!(
+                    "DNS server {who} answered {what} for {name}; ask the DNS team to check its forwarder for that zone."
+                ),
+            },
         ),
         Silence::TcpBlocked => Fault::new(
             Cause::DnsTcpBlocked,
@@ -135,6 +162,41 @@ fn no_answer(name: &str, dns: &DnsObservation) -> Fault {
         ),
     }
 }
+
+/// What came of asking the same servers over TCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OverTcp {
+    Untried,
+    Fails,
+    Refuses,
+    Answers,
+}
+
+impl OverTcp {
+    /// One server that does better over TCP than the others shows what is the matter.
+    fn of(servers: &[SocketAddr], experiments: &[Experiment]) -> Self {
+        let outcomes = || {
+            experiments.iter().filter_map(|one| match &one.trial {
+                Trial::DnsOverTcp { server, outcome } if servers.contains(server) => Some(outcome),
+                _ => None,
+            })
+        };
+        let refused = DnsFailure::TcpFailed(ConnectFailure::Network(NetworkError::Refused));
+        let refused = ExchangeOutcome::Failed(refused);
+        if outcomes().any(|outcome| matches!(outcome, ExchangeOutcome::Answer(_))) {
+            Self::Answers
+        } else if outcomes().any(|outcome| *outcome == refused) {
+            Self::Refuses
+        } else if outcomes().next().is_some() {
+            Self::Fails
+        } else {
+            Self::Untried
+        }
+    }
+}
+
+/// What a server answered whose answer cannot be read.
+const NOT_DNS: &str = "something that is not DNS";
 
 /// How a question ended without a usable answer, the most telling last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -181,7 +243,7 @@ fn rank(exchange: &Exchange) -> Option<Silence> {
             DnsFailure::Timeout => Silence::Timeout,
             DnsFailure::Unreachable(_) => Silence::Unreachable,
             DnsFailure::TcpFailed(_) => Silence::TcpBlocked,
-            DnsFailure::Malformed(_) => Silence::ServFail("something that is not DNS".to_owned()),
+            DnsFailure::Malformed(_) => Silence::ServFail(NOT_DNS.to_owned()),
             DnsFailure::Local(LocalTrouble::Exhausted) => Silence::Exhausted,
             DnsFailure::Local(_) => Silence::NoNetwork,
         },
@@ -337,7 +399,7 @@ fn disagreement(context: Context<'_>, name: &str, dns: &DnsObservation) -> Optio
     })
 }
 
-fn server_down(name: &str, dns: &DnsObservation) -> Option<Warning> {
+fn server_down(name: &str, dns: &DnsObservation, experiments: &[Experiment]) -> Option<Warning> {
     let (up, down): (Vec<_>, Vec<_>) = dns.configured().partition(|server| server.decides());
     let down: Vec<(SocketAddr, Silence)> = down
         .into_iter()
@@ -348,8 +410,13 @@ fn server_down(name: &str, dns: &DnsObservation) -> Option<Warning> {
     if up.is_empty() || down.is_empty() {
         return None;
     }
-    let who =
-        list(down.iter().map(|(server, how)| format!("{} ({how})", server_names(&[*server]))));
+    let who = list(down.iter().map(|(server, how)| {
+        let but = match OverTcp::of(&[*server], experiments) {
+            OverTcp::Answers => " over UDP, but it answers over TCP",
+            _ => "",
+        };
+        format!("{} ({how}{but})", server_names(&[*server]))
+    }));
     Some(Warning {
         cause: Cause::DnsServerDown,
         culprit: Culprit::DnsServers(down.into_iter().map(|(server, _)| server).collect()),

@@ -1,7 +1,7 @@
 //! Judges a TLS handshake and the certificate it showed.
 
 use super::addresses::At;
-use super::{Fault, Warning, application};
+use super::{Fault, Warning, application, followups};
 use crate::cause::Cause;
 use crate::finding::Culprit;
 use crate::limits;
@@ -26,13 +26,7 @@ pub(super) fn judge(at: &At<'_>, tls: &TlsObservation) -> (Option<Fault>, Vec<Wa
 fn failed(at: &At<'_>, tls: &TlsObservation, failure: &TlsFailure) -> Fault {
     let place = at.place();
     let (cause, summary) = match failure {
-        TlsFailure::Timeout => (
-            Cause::TlsTimeout,
-            format!(
-                "{place} accepted TCP but did not complete a TLS handshake within {:.1} s; something on the way swallows it, so ask the firewall team about TLS inspection and path MTU.",
-                tls.elapsed.seconds()
-            ),
-        ),
+        TlsFailure::Timeout => return followups::unanswered(at, tls),
         // Before TLS 1.3 a missing client certificate has no alert of its own.
         TlsFailure::Alert { code: ALERT_CERTIFICATE_REQUIRED, .. } => client_certificate(&place),
         TlsFailure::Alert { code: 40 | 42 | 46, .. }
@@ -42,8 +36,8 @@ fn failed(at: &At<'_>, tls: &TlsObservation, failure: &TlsFailure) -> Fault {
         {
             client_certificate(&place)
         }
-        TlsFailure::Closed { heard: false } => (Cause::TlsClosed, ended(at, "closed")),
-        TlsFailure::Reset { heard: false } => (Cause::TlsClosed, ended(at, "reset")),
+        TlsFailure::Closed { heard: false } => return followups::cut(at, tls, "closed"),
+        TlsFailure::Reset { heard: false } => return followups::cut(at, tls, "reset"),
         TlsFailure::Closed { heard: true } | TlsFailure::Reset { heard: true } => (
             Cause::TlsClosed,
             format!(
@@ -51,12 +45,7 @@ fn failed(at: &At<'_>, tls: &TlsObservation, failure: &TlsFailure) -> Fault {
             ),
         ),
         TlsFailure::Alert { code, name } => alert(&place, &at.check.target.host, *code, name),
-        TlsFailure::NotTls(bytes) => (
-            Cause::NotTls,
-            format!(
-                "{place} answered the TLS greeting with something else (\"{bytes}\"); ask the firewall team what answers there."
-            ),
-        ),
+        TlsFailure::NotTls(bytes) => return followups::not_tls(at, bytes),
         TlsFailure::NothingInCommon(why) => (
             Cause::TlsVersionUnsupported,
             format!(
@@ -75,14 +64,6 @@ fn failed(at: &At<'_>, tls: &TlsObservation, failure: &TlsFailure) -> Fault {
         _ => Culprit::Service(authority(&at.check.target.host, at.port)),
     };
     Fault::new(cause, culprit, summary)
-}
-
-fn ended(at: &At<'_>, how: &str) -> String {
-    let (place, host) = (at.place(), &at.check.target.host);
-    format!(
-        "{place} accepted TCP and {how} it on the TLS greeting, as a firewall does for a name no rule allows; ask the firewall team for an application rule that allows HTTPS:{} to {host}.",
-        at.port
-    )
 }
 
 fn client_certificate(place: &str) -> (Cause, String) {

@@ -5,8 +5,9 @@ use maud::{Markup, html};
 use crate::model::{Elapsed, printable};
 use crate::observation::{
     AboveTcp, Alias, Answer, Climb, ClimbOutcome, DnsObservation, Exchange, ExchangeOutcome,
-    HttpObservation, HttpOutcome, ServerObservation,
+    HttpObservation, HttpOutcome, Observation, ServerObservation,
 };
+use crate::render::followups;
 use crate::snapshot::CheckReport;
 use crate::verdict::Verdict;
 
@@ -49,6 +50,7 @@ pub(super) fn layers(report: &CheckReport, level: u8) -> Markup {
                     @if seen.addresses_not_tried > 0 {
                         p class="soft" { (count(seen.addresses_not_tried, "more address")) " not tried." }
                     }
+                    @if !seen.experiments.is_empty() { (tried(seen, level)) }
                 }
                 None => { p class="soft" { "No evidence yet." } }
             }
@@ -209,6 +211,21 @@ fn above(then: &AboveTcp, earlier: &[Climb], level: u8) -> Markup {
             AboveTcp::Http(seen) => { (http(seen)) }
             AboveTcp::Smb(seen) => {
                 (step("SMB", Some(seen.elapsed), false, &phrases::smb(&seen.outcome)))
+            }
+        }
+    }
+}
+
+/// What was tried after a failure to tell its causes apart.
+fn tried(seen: &Observation, level: u8) -> Markup {
+    html! {
+        div class="layer" {
+            (heading(level, "Tried to tell the causes apart"))
+            @if let Some(age) = followups::age(seen) { p class="soft" { (age) } }
+            @for experiment in &seen.experiments {
+                @let told = followups::told(experiment);
+                @let name = format!("{}: {}:", told.place, told.what);
+                (step(&name, Some(experiment.elapsed), !told.answered, &told.outcome))
             }
         }
     }

@@ -14,7 +14,7 @@ pub(super) const fn role(role: ServerRole) -> &'static str {
     }
 }
 
-pub(super) fn rcode(rcode: Rcode) -> String {
+pub(in crate::render) fn rcode(rcode: Rcode) -> String {
     match rcode {
         Rcode::NoError => "NOERROR".to_owned(),
         Rcode::NxDomain => "NXDOMAIN".to_owned(),
@@ -43,7 +43,7 @@ pub(super) const fn local(trouble: LocalTrouble) -> &'static str {
     }
 }
 
-pub(super) fn dns_failure(failure: &DnsFailure) -> String {
+pub(in crate::render) fn dns_failure(failure: &DnsFailure) -> String {
     match failure {
         DnsFailure::Timeout => "no answer".to_owned(),
         DnsFailure::Unreachable(error) => format!("unreachable: {}", network(*error)),
@@ -55,7 +55,7 @@ pub(super) fn dns_failure(failure: &DnsFailure) -> String {
     }
 }
 
-pub(super) fn connect(failure: &ConnectFailure) -> String {
+pub(in crate::render) fn connect(failure: &ConnectFailure) -> String {
     match failure {
         ConnectFailure::Timeout => "no answer".to_owned(),
         ConnectFailure::Network(error) => network(*error),
@@ -63,7 +63,7 @@ pub(super) fn connect(failure: &ConnectFailure) -> String {
     }
 }
 
-pub(super) fn tls_failure(failure: &TlsFailure) -> String {
+pub(in crate::render) fn tls_failure(failure: &TlsFailure) -> String {
     let silent = |heard: bool| if heard { "" } else { " without having sent a byte" };
     match failure {
         TlsFailure::Timeout => "no complete handshake in time".to_owned(),
@@ -90,7 +90,7 @@ pub(super) fn trust(result: &TrustResult) -> String {
     }
 }
 
-pub(super) fn http(outcome: &HttpOutcome) -> String {
+pub(in crate::render) fn http(outcome: &HttpOutcome) -> String {
     match outcome {
         HttpOutcome::Answer { status, .. } => format!("status {status}"),
         HttpOutcome::Timeout => "no complete answer in time".to_owned(),

@@ -1,0 +1,102 @@
+//! Follow-ups on a failure in plain words, for every output.
+
+use crate::model::printable;
+use crate::observation::{
+    ConnectFailure, ExchangeOutcome, Experiment, HandshakeEnd, HttpOutcome, Observation,
+    SilenceEnd, Trial,
+};
+
+use super::page::phrases;
+
+/// One follow-up.
+pub(super) struct Told {
+    /// Where: an address or a server.
+    pub(super) place: String,
+    /// What was tried.
+    pub(super) what: String,
+    /// What came of it.
+    pub(super) outcome: String,
+    /// It got an answer.
+    pub(super) answered: bool,
+}
+
+/// One follow-up in words.
+pub(super) fn told(experiment: &Experiment) -> Told {
+    let (place, what, (answered, outcome)) = match &experiment.trial {
+        Trial::OtherName { ip, name, outcome } => {
+            (ip.to_string(), format!("TLS with the name {name}"), handshake(outcome))
+        }
+        Trial::SilentWait { ip, outcome } => {
+            (ip.to_string(), "connecting and saying nothing".to_owned(), silence(outcome))
+        }
+        Trial::SmallSegments { ip, outcome } => {
+            (ip.to_string(), "TLS with small TCP segments".to_owned(), handshake(outcome))
+        }
+        Trial::LargeGreeting { ip, outcome } => {
+            (ip.to_string(), "TLS with a large greeting".to_owned(), handshake(outcome))
+        }
+        Trial::ClearText { ip, outcome } => {
+            (ip.to_string(), "plain HTTP on the TLS port".to_owned(), clear(outcome))
+        }
+        Trial::DnsOverTcp { server, outcome } => {
+            (server.to_string(), "the question over TCP".to_owned(), question(outcome))
+        }
+    };
+    Told { place, what, outcome, answered }
+}
+
+/// How old results are that an earlier probe made.
+pub(super) fn age(observation: &Observation) -> Option<String> {
+    let age = observation.experiments_age?;
+    Some(format!("made {:.0} s before this probe and not repeated so soon", age.seconds()))
+}
+
+fn not_connected(failure: &ConnectFailure) -> (bool, String) {
+    (false, format!("no connection: {}", phrases::connect(failure)))
+}
+
+fn handshake(end: &HandshakeEnd) -> (bool, String) {
+    match end {
+        HandshakeEnd::Completed(Some(subject)) => {
+            (true, format!("completed, certificate {}", printable(subject)))
+        }
+        HandshakeEnd::Completed(None) => (true, "completed".to_owned()),
+        HandshakeEnd::Failed(failure) => (end.got_through(), phrases::tls_failure(failure)),
+        HandshakeEnd::NotConnected(failure) => not_connected(failure),
+    }
+}
+
+fn silence(end: &SilenceEnd) -> (bool, String) {
+    match end {
+        SilenceEnd::Waited => (true, "the other side waited, as a TLS server does".to_owned()),
+        SilenceEnd::Closed => (false, "the other side closed all the same".to_owned()),
+        SilenceEnd::Spoke(bytes) => {
+            (true, format!("the other side spoke first: “{}”", printable(bytes)))
+        }
+        SilenceEnd::NotConnected(failure) => not_connected(failure),
+    }
+}
+
+fn clear(outcome: &HttpOutcome) -> (bool, String) {
+    match outcome {
+        HttpOutcome::Answer { body, .. } if !body.trim().is_empty() => {
+            (true, format!("{}: “{}”", phrases::http(outcome), printable(body.trim())))
+        }
+        HttpOutcome::Answer { .. } => (true, phrases::http(outcome)),
+        _ => (false, phrases::http(outcome)),
+    }
+}
+
+fn question(outcome: &ExchangeOutcome) -> (bool, String) {
+    match outcome {
+        ExchangeOutcome::Answer(answer) => {
+            let mut words = vec![phrases::rcode(answer.rcode)];
+            words.extend(answer.addresses.iter().map(|record| record.ip.to_string()));
+            (true, words.join(" "))
+        }
+        ExchangeOutcome::Failed(crate::observation::DnsFailure::TcpFailed(failure)) => {
+            not_connected(failure)
+        }
+        ExchangeOutcome::Failed(failure) => (false, phrases::dns_failure(failure)),
+    }
+}
