@@ -245,7 +245,7 @@ fn prepare(
         tls: TlsClient::new(stores)
             .map_err(|error| Refusal::ours(format!("failed to set TLS up: {error}")))?,
         timeouts: settings.timeouts,
-        follow_ups: FollowUps::new(parameters.cloud),
+        follow_ups: FollowUps::new(parameters.cloud, repeat),
     };
     let interval = match repeat {
         Repeat::Once => None,

@@ -11,6 +11,7 @@ use crate::observation::{
     AboveTcp, Climb, ClimbOutcome, DnsFailure, Exchange, ExchangeOutcome, Experiment, Observation,
     ServerObservation, TlsFailure, TlsOutcome, TrustResult,
 };
+use crate::schedule::Repeat;
 
 /// One follow-up that is worth making.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -210,8 +211,9 @@ pub fn passed(target: &Target, seen: &Observation, is_private: impl Fn(IpAddr) -
 // ----------------------------------------------------------------------------------- how often
 
 /// What follow-ups were made for which host lately. Time is since some fixed moment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Recent {
+    rounds: usize,
     hosts: HashMap<Host, Made>,
 }
 
@@ -246,6 +248,16 @@ pub enum Decision {
 }
 
 impl Recent {
+    /// Nothing was made yet. A daemon comes back every minute and must not press a host; a single
+    /// run probes every target once, and each may follow up.
+    pub fn new(repeat: Repeat) -> Self {
+        let rounds = match repeat {
+            Repeat::Once => usize::MAX,
+            Repeat::Every(_) => limits::EXPERIMENT_ROUNDS,
+        };
+        Self { rounds, hosts: HashMap::new() }
+    }
+
     /// Decides, and counts what is to be made.
     pub fn decide(&mut self, host: &Host, plan: &[Wanted], now: Duration) -> Decision {
         if !self.hosts.contains_key(host) && self.hosts.len() >= limits::EXPERIMENT_HOSTS {
@@ -259,7 +271,7 @@ impl Recent {
         let made = self.hosts.entry(host.clone()).or_default();
         made.at.retain(|at| now.saturating_sub(*at) < limits::EXPERIMENT_WINDOW);
         made.kept.retain(|kept| now.saturating_sub(kept.at) < limits::EXPERIMENTS_KEPT);
-        let room = made.at.len() < limits::EXPERIMENT_ROUNDS;
+        let room = made.at.len() < self.rounds;
         let kept = made.kept.iter().find(|kept| alike(&kept.plan, plan));
         match kept {
             Some(kept)

@@ -9,6 +9,8 @@
 mod connections;
 #[path = "loopback/datagrams.rs"]
 mod datagrams;
+#[path = "loopback/experiments.rs"]
+mod experiments;
 #[path = "loopback/handshakes.rs"]
 mod handshakes;
 #[path = "loopback/laws.rs"]

@@ -22,6 +22,7 @@ use crate::observation::{
     Trial,
 };
 use crate::parameters::NetworkFacts;
+use crate::schedule::Repeat;
 
 /// What is remembered from probe to probe for the sake of follow-ups.
 #[derive(Debug)]
@@ -33,10 +34,10 @@ pub struct FollowUps {
 
 impl FollowUps {
     /// Nothing was made or seen yet.
-    pub fn new(cloud: Cloud) -> Self {
+    pub fn new(cloud: Cloud, repeat: Repeat) -> Self {
         Self {
             passed: Mutex::new(Passed::new(cloud)),
-            recent: Mutex::new(Recent::default()),
+            recent: Mutex::new(Recent::new(repeat)),
             origin: Instant::now(),
         }
     }
