@@ -19,10 +19,10 @@ use vnetprobe::machine::{InterfaceAddress, Machine};
 use vnetprobe::model::{Cloud, Elapsed, Expect, Host, Kind, Proof, Status};
 use vnetprobe::observation::{
     AboveTcp, AddressRecord, Alias, Answer, CertificateFacts, Climb, ClimbOutcome, ConnectFailure,
-    DnsFailure, DnsObservation, Exchange, ExchangeOutcome, HttpObservation, HttpOutcome,
-    LocalTrouble, NetworkError, Observation, Rcode, ServerObservation, ServerRole, SmbObservation,
-    SmbOutcome, TlsFailure, TlsObservation, TlsOutcome, Trust, TrustResult, UdpObservation,
-    UdpOutcome,
+    DnsFailure, DnsObservation, Exchange, ExchangeOutcome, Experiment, HandshakeEnd,
+    HttpObservation, HttpOutcome, LocalTrouble, NetworkError, Observation, Rcode,
+    ServerObservation, ServerRole, SilenceEnd, SmbObservation, SmbOutcome, TlsFailure,
+    TlsObservation, TlsOutcome, Trial, Trust, TrustResult, UdpObservation, UdpOutcome,
 };
 use vnetprobe::parameters::NetworkFacts;
 use vnetprobe::plan::Plan;
@@ -230,8 +230,8 @@ fn trust() -> impl Strategy<Value = Trust> {
     })
 }
 
-fn handshake() -> BoxedStrategy<TlsObservation> {
-    let failure = prop_oneof![
+fn tls_failure() -> impl Strategy<Value = TlsFailure> {
+    prop_oneof![
         Just(TlsFailure::Timeout),
         any::<bool>().prop_map(|heard| TlsFailure::Closed { heard }),
         any::<bool>().prop_map(|heard| TlsFailure::Reset { heard }),
@@ -239,12 +239,15 @@ fn handshake() -> BoxedStrategy<TlsObservation> {
         text().prop_map(TlsFailure::NotTls),
         text().prop_map(TlsFailure::NothingInCommon),
         text().prop_map(TlsFailure::Protocol),
-    ];
+    ]
+}
+
+fn handshake() -> BoxedStrategy<TlsObservation> {
     let outcome = prop_oneof![
         (text(), text(), option::of(http())).prop_map(|(version, cipher, then)| {
             TlsOutcome::Established { version, cipher, then }
         }),
-        failure.prop_map(TlsOutcome::Failed),
+        tls_failure().prop_map(TlsOutcome::Failed),
     ];
     (elapsed(), vec(certificate(), 0..3), option::of(trust()), outcome)
         .prop_map(|(elapsed, chain, trust, outcome)| TlsObservation {
@@ -294,13 +297,52 @@ fn climb() -> BoxedStrategy<Climb> {
         .boxed()
 }
 
+fn experiment() -> BoxedStrategy<Experiment> {
+    let handshake = || {
+        prop_oneof![
+            option::of(text()).prop_map(HandshakeEnd::Completed),
+            tls_failure().prop_map(HandshakeEnd::Failed),
+            connect_failure().prop_map(HandshakeEnd::NotConnected),
+        ]
+    };
+    let silence = prop_oneof![
+        Just(SilenceEnd::Waited),
+        Just(SilenceEnd::Closed),
+        text().prop_map(SilenceEnd::Spoke),
+        connect_failure().prop_map(SilenceEnd::NotConnected),
+    ];
+    let name = select(vec!["login.microsoftonline.us", "mcr.microsoft.com"]);
+    let server = select(vec!["10.0.0.4:53", "10.0.0.5:5353"]);
+    let trial = prop_oneof![
+        (ip(), name, handshake()).prop_map(|(ip, name, outcome)| Trial::OtherName {
+            ip,
+            name: Host::parse(name).unwrap(),
+            outcome
+        }),
+        (ip(), silence).prop_map(|(ip, outcome)| Trial::SilentWait { ip, outcome }),
+        (ip(), handshake()).prop_map(|(ip, outcome)| Trial::SmallSegments { ip, outcome }),
+        (ip(), handshake()).prop_map(|(ip, outcome)| Trial::LargeGreeting { ip, outcome }),
+        (ip(), http()).prop_map(|(ip, http)| Trial::ClearText { ip, outcome: http.outcome }),
+        (server, exchange()).prop_map(|(server, exchange)| Trial::DnsOverTcp {
+            server: server.parse().unwrap(),
+            outcome: exchange.outcome
+        }),
+    ];
+    (elapsed(), trial).prop_map(|(elapsed, trial)| Experiment { elapsed, trial }).boxed()
+}
+
 fn observation() -> BoxedStrategy<Observation> {
-    (option::weighted(0.9, dns()), vec(climb(), 0..4), 0_usize..3)
-        .prop_map(|(dns, climbs, addresses_not_tried)| Observation {
-            dns,
-            climbs,
-            addresses_not_tried,
-            ..Observation::default()
+    let experiments = (vec(experiment(), 0..4), option::of(elapsed()));
+    (option::weighted(0.9, dns()), vec(climb(), 0..4), 0_usize..3, experiments)
+        .prop_map(|(dns, climbs, addresses_not_tried, (experiments, experiments_age))| {
+            Observation {
+                dns,
+                climbs,
+                addresses_not_tried,
+                experiments,
+                experiments_age,
+                ..Observation::default()
+            }
         })
         .boxed()
 }

@@ -100,3 +100,56 @@ fn question(outcome: &ExchangeOutcome) -> (bool, String) {
         ExchangeOutcome::Failed(failure) => (false, phrases::dns_failure(failure)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Elapsed, Host};
+    use crate::observation::{DnsFailure, TlsFailure};
+
+    fn line(trial: Trial) -> String {
+        let told = told(&Experiment { elapsed: Elapsed::default(), trial });
+        let mark = if told.answered { "+" } else { "-" };
+        format!("{mark} {}: {}: {}", told.place, told.what, told.outcome)
+    }
+
+    #[test]
+    fn every_trial_in_plain_words() {
+        let ip = "20.140.2.1".parse().unwrap();
+        let name = Host::Name("mcr.microsoft.com".to_owned());
+        let completed = HandshakeEnd::Completed(Some("CN=a\u{1b}[31m".to_owned()));
+        let answer = HttpOutcome::Answer {
+            status: 470,
+            headers: Vec::new(),
+            body: "Action: Deny\n".to_owned(),
+        };
+        let server = "10.0.0.4:53".parse().unwrap();
+        let refused = DnsFailure::TcpFailed(ConnectFailure::Timeout);
+        for (trial, expected) in [
+            (
+                Trial::OtherName { ip, name, outcome: completed },
+                "+ 20.140.2.1: TLS with the name mcr.microsoft.com: completed, certificate CN=a\u{fffd}[31m",
+            ),
+            (
+                Trial::SmallSegments { ip, outcome: HandshakeEnd::Failed(TlsFailure::Timeout) },
+                "- 20.140.2.1: TLS with small TCP segments: ",
+            ),
+            (
+                Trial::SilentWait { ip, outcome: SilenceEnd::Waited },
+                "+ 20.140.2.1: connecting and saying nothing: the other side waited, as a TLS server does",
+            ),
+            (
+                Trial::ClearText { ip, outcome: answer },
+                "+ 20.140.2.1: plain HTTP on the TLS port: status 470: “Action: Deny”",
+            ),
+            (
+                Trial::DnsOverTcp { server, outcome: ExchangeOutcome::Failed(refused) },
+                "- 10.0.0.4:53: the question over TCP: no connection: ",
+            ),
+        ] {
+            let told = line(trial);
+            assert!(told.starts_with(expected), "{told}");
+            assert!(!told.ends_with(": "), "{told}");
+        }
+    }
+}

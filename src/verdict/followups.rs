@@ -293,14 +293,14 @@ fn status_of(opening: &str) -> Option<u16> {
 /// A round trip that is so many times as long as the connect, and longer by so much, did not go
 /// the same way.
 const NEAR_RATIO: u32 = 8;
-const NEAR_DIFFERENCE: Duration = Duration::from_millis(20);
+const NEAR_DIFFERENCE: Duration = Duration::from_millis(30);
 
 /// Whether something much nearer than the server answered the connect: then it ends TCP for it.
 fn something_near(connect: Elapsed, later: Elapsed, what: &str) -> Option<String> {
     let near = later.0 >= connect.0 * NEAR_RATIO && later.0 >= connect.0 + NEAR_DIFFERENCE;
     near.then(|| {
         format!(
-            "TCP stood after {:.1} ms and {what} after {:.0} ms, so something near accepts connections for the server.",
+            "TCP stood after {:.1} ms and {what} after {:.0} ms, which points at something near that accepts connections for the server.",
             connect.seconds() * 1e3,
             later.seconds() * 1e3
         )

@@ -86,6 +86,7 @@ fn no_answer(name: &str, dns: &DnsObservation, experiments: &[Experiment]) -> Fa
     let tcp = OverTcp::of(&servers, experiments);
     let mut answering = servers.clone();
     answering.retain(|server| OverTcp::of(&[*server], experiments) == OverTcp::Answers);
+    let answering = server_names(&answering);
     let culprit = Culprit::DnsServers(servers);
     match worst {
         Silence::Exhausted => Fault::new(
@@ -102,38 +103,12 @@ fn no_answer(name: &str, dns: &DnsObservation, experiments: &[Experiment]) -> Fa
                 "This machine has no route to its DNS server {who}, so {name} was not looked up; bring its network up."
             ),
         ),
-        Silence::Timeout => Fault::new(
-            Cause::DnsTimeout,
-            culprit,
-            match tcp {
-                OverTcp::Answers => format!(
-                    "DNS server {} answers for {name} over TCP but not over UDP, so it runs and UDP 53 is dropped on the way; ask the firewall team to allow UDP 53 to it. If it answers other names over UDP, its forwarder is slow instead: ask the DNS team.",
-                    server_names(&answering)
-                ),
-                OverTcp::Refuses => format!(
-                    "DNS server {who} did not answer for {name} over UDP and refuses TCP 53: the way to the machine is open, so ask the DNS team whether its DNS service runs."
-                ),
-                OverTcp::Fails => format!(
-                    "DNS server {who} did not answer for {name}, neither over UDP nor over TCP; ask the DNS team whether it runs and the firewall team to allow UDP and TCP 53 to it."
-                ),
-                OverTcp::Untried => format!(
-                    "DNS server {who} did not answer for {name}; ask the DNS team whether it runs and the firewall team to allow UDP and TCP 53 to it."
-                ),
-            },
-        ),
-        Silence::Unreachable => Fault::new(
-            Cause::DnsUnreachable,
-            culprit,
-            match tcp {
-                OverTcp::Answers => format!(
-                    "DNS server {} answers for {name} over TCP but not over UDP, for which an error comes back; ask the DNS team whether it listens on UDP 53 and the firewall team to allow UDP 53 to it.",
-                    server_names(&answering)
-                ),
-                _ => format!(
-                    "Nothing listens for DNS at {who} (an error came back for {name}); correct this machine's DNS servers or start that server."
-                ),
-            },
-        ),
+        Silence::Timeout => {
+            Fault::new(Cause::DnsTimeout, culprit, silent(name, &who, tcp, &answering))
+        }
+        Silence::Unreachable => {
+            Fault::new(Cause::DnsUnreachable, culprit, unreachable(name, &who, tcp, &answering))
+        }
         Silence::Refused => Fault::new(
             Cause::DnsRefused,
             culprit,
@@ -141,18 +116,9 @@ fn no_answer(name: &str, dns: &DnsObservation, experiments: &[Experiment]) -> Fa
                 "DNS server {who} refused to answer for {name}; ask the DNS team to allow this machine's subnet."
             ),
         ),
-        Silence::ServFail(what) => Fault::new(
-            Cause::DnsServfail,
-            culprit,
-            match tcp {
-                OverTcp::Answers if what == NOT_DNS => format!(
-                    "DNS server {who} answered {what} for {name} over UDP and answers properly over TCP, so something on the way answers UDP 53 in its place; ask the firewall team what intercepts DNS."
-                ),
-                _ => format!(
-                    "DNS server {who} answered {what} for {name}; ask the DNS team to check its forwarder for that zone."
-                ),
-            },
-        ),
+        Silence::ServFail(what) => {
+            Fault::new(Cause::DnsServfail, culprit, odd(name, &who, &what, tcp))
+        }
         Silence::TcpBlocked => Fault::new(
             Cause::DnsTcpBlocked,
             culprit,
@@ -161,6 +127,45 @@ fn no_answer(name: &str, dns: &DnsObservation, experiments: &[Experiment]) -> Fa
             ),
         ),
     }
+}
+
+fn silent(name: &str, who: &str, tcp: OverTcp, answering: &str) -> String {
+    match tcp {
+        OverTcp::Answers => format!(
+            "DNS server {answering} answers for {name} over TCP but not over UDP, so it runs and UDP 53 is dropped on the way; ask the firewall team to allow UDP 53 to it. If it answers other names over UDP, its forwarder is slow instead: ask the DNS team."
+        ),
+        OverTcp::Refuses => format!(
+            "DNS server {who} did not answer for {name} over UDP and refuses TCP 53: the way to the machine is open, so ask the DNS team whether its DNS service runs."
+        ),
+        OverTcp::Fails => format!(
+            "DNS server {who} did not answer for {name}, neither over UDP nor over TCP; ask the DNS team whether it runs and the firewall team to allow UDP and TCP 53 to it."
+        ),
+        OverTcp::Untried => format!(
+            "DNS server {who} did not answer for {name}; ask the DNS team whether it runs and the firewall team to allow UDP and TCP 53 to it."
+        ),
+    }
+}
+
+fn unreachable(name: &str, who: &str, tcp: OverTcp, answering: &str) -> String {
+    if tcp == OverTcp::Answers {
+        return format!(
+            "DNS server {answering} answers for {name} over TCP but not over UDP, for which an error comes back; ask the DNS team whether it listens on UDP 53 and the firewall team to allow UDP 53 to it."
+        );
+    }
+    format!(
+        "Nothing listens for DNS at {who} (an error came back for {name}); correct this machine's DNS servers or start that server."
+    )
+}
+
+fn odd(name: &str, who: &str, what: &str, tcp: OverTcp) -> String {
+    if tcp == OverTcp::Answers && what == NOT_DNS {
+        return format!(
+            "DNS server {who} answered {what} for {name} over UDP and answers properly over TCP, so something on the way answers UDP 53 in its place; ask the firewall team what intercepts DNS."
+        );
+    }
+    format!(
+        "DNS server {who} answered {what} for {name}; ask the DNS team to check its forwarder for that zone."
+    )
 }
 
 /// What came of asking the same servers over TCP.

@@ -49,7 +49,7 @@ fn live(pem: &[String], dns_servers: &[SocketAddr]) -> Live {
         network: Arc::new(network()),
         tls: client(pem),
         timeouts: Timeouts { dns: BRIEF, connect: PLENTY, tls: PLENTY, http: PLENTY },
-        follow_ups: FollowUps::new(Cloud::UsGovernment, Repeat::Every(Duration::from_secs(60))),
+        follow_ups: FollowUps::new(Cloud::UsGovernment, Repeat::Every(Duration::from_mins(1))),
     }
 }
 
