@@ -32,12 +32,14 @@ use crate::probe::dns::Servers;
 use crate::probe::experiments::FollowUps;
 use crate::probe::tls::TlsClient;
 use crate::probe::trust::RootStores;
+use crate::proxy::{Named, Proxy, Routes, Secret, Source};
 use crate::render::table::Detail;
 use crate::render::{explain, junit, markdown, metrics, table};
 use crate::schedule::Repeat;
 use crate::server;
 use crate::snapshot::Snapshot;
 use crate::target::parse_target;
+use crate::verdict::proxied;
 use crate::wire;
 use console::Console;
 
@@ -188,6 +190,7 @@ fn probe(console: &Console, args: &ProbeArgs) -> Result<Exit, Refusal> {
     config.parameters.cloud = Cloud::None;
     config.settings.dns_servers.clone_from(&args.dns_server);
     config.settings.ca_files.clone_from(&args.ca_file);
+    config.settings.proxy = args.proxy.as_ref().map(named_proxy).transpose()?;
     for text in &args.targets {
         let target = parse_target(text).map_err(|error| refused_target(text, &error))?;
         let id = target.authority();
@@ -204,6 +207,13 @@ fn probe(console: &Console, args: &ProbeArgs) -> Result<Exit, Refusal> {
     }
     let plan = planned(&config)?;
     run_once(console, plan, config, &args.output)
+}
+
+/// The proxy of the command line. A message never repeats it: it may hold a password.
+fn named_proxy(text: &Secret) -> Result<Named, Refusal> {
+    let proxy =
+        Proxy::parse(text.reveal()).map_err(|error| Refusal::usage(format!("--proxy: {error}")))?;
+    Ok(Named { proxy, by: Source::CommandLine })
 }
 
 /// Names the target that is refused, unless it may hold a password.
@@ -230,11 +240,13 @@ fn prepare(
             .into_iter()
             .map(|note| format!("failed to read a part of this machine's trust store: {note}")),
     );
-    if settings.proxy.is_some() || machine.proxy.is_some() {
-        machine
-            .troubles
-            .push("a proxy is configured; checks connect directly and do not use it".to_owned());
-    }
+    let (routes, notes) =
+        Routes::new(settings.proxy.as_ref(), &settings.no_proxy, &host::proxy_environment());
+    machine.proxy = routes.shown();
+    machine.troubles.extend(notes);
+    machine.troubles.extend(proxied::private_endpoints(&plan, &routes, &network));
+    let timeouts = settings.timeouts;
+    let budget = if routes.has_proxy() { timeouts.proxied_budget() } else { timeouts.budget() };
     let servers = Servers::new(&settings.dns_servers, settings.dns_reference, &machine);
     machine.dns_servers.clone_from(&servers.configured);
     let network = Arc::new(network);
@@ -244,7 +256,8 @@ fn prepare(
         network: Arc::clone(&network),
         tls: TlsClient::new(stores)
             .map_err(|error| Refusal::ours(format!("failed to set TLS up: {error}")))?,
-        timeouts: settings.timeouts,
+        timeouts,
+        routes,
         follow_ups: FollowUps::new(parameters.cloud, repeat),
     };
     let interval = match repeat {
@@ -252,13 +265,8 @@ fn prepare(
         Repeat::Every(interval) => Some(interval),
     };
     let seed = seed(&machine.hostname);
-    let setting = Setting {
-        plan: Arc::new(plan),
-        network,
-        machine: Arc::new(machine),
-        interval,
-        budget: settings.timeouts.budget(),
-    };
+    let setting =
+        Setting { plan: Arc::new(plan), network, machine: Arc::new(machine), interval, budget };
     Ok((live, setting, Options { repeat, concurrency: settings.concurrency, seed }))
 }
 

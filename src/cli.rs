@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::{Expect, Kind, Status};
+use crate::proxy::Secret;
 use crate::snapshot::Snapshot;
 
 /// Says which hosts a secured Azure Machine Learning workspace cannot reach from here, why, and
@@ -34,7 +35,7 @@ pub enum Command {
     Check(CheckArgs),
     /// Probe ad hoc targets, without the catalog.
     #[command(
-        after_help = "Examples:\n  vnetprobe probe login.microsoftonline.us\n  vnetprobe probe mlstore.file.core.usgovcloudapi.net:445 --expect private --subnet 172.16.0.0/24\n  vnetprobe probe dns://mlvault.vault.usgovcloudapi.net --dns-server 10.0.0.4\n  vnetprobe probe https://mcr.microsoft.com/v2/ --format json"
+        after_help = "Examples:\n  vnetprobe probe login.microsoftonline.us\n  vnetprobe probe mlstore.file.core.usgovcloudapi.net:445 --expect private --subnet 172.16.0.0/24\n  vnetprobe probe dns://mlvault.vault.usgovcloudapi.net --dns-server 10.0.0.4\n  vnetprobe probe ml.azure.us --proxy http://proxy.contoso.mil:3128\n  vnetprobe probe https://mcr.microsoft.com/v2/ --format json"
     )]
     Probe(ProbeArgs),
     /// Run as a daemon: probe for ever, serve the page, the API and metrics.
@@ -131,12 +132,21 @@ pub struct ProbeArgs {
     /// DNS server to ask instead of this machine's (repeatable)
     #[arg(long, value_name = "IP[:PORT]", value_parser = server_address)]
     pub dns_server: Vec<SocketAddr>,
+    /// HTTP proxy to go through, such as http://proxy:3128 [default: HTTPS_PROXY, NO_PROXY]
+    #[arg(long, value_name = "URL", value_parser = secret)]
+    pub proxy: Option<Secret>,
     /// File with extra roots to trust (repeatable)
     #[arg(long, value_name = "PEM")]
     pub ca_file: Vec<PathBuf>,
     /// How to print.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Takes anything: a message about a wrong value would repeat the password in it.
+#[expect(clippy::unnecessary_wraps, reason = "clap wants a result")]
+fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text))
 }
 
 fn server_address(text: &str) -> Result<SocketAddr, String> {

@@ -12,6 +12,7 @@ use crate::limits;
 use crate::model::{Cloud, Host, Vantage};
 use crate::parameters::{Feature, NetworkFacts, Parameters};
 use crate::plan::ExtraProbe;
+use crate::proxy::{Named, Source};
 use crate::settings::{Settings, Timeouts};
 use crate::{suggest, target};
 
@@ -240,6 +241,9 @@ fn settings(reader: &mut Reader<'_>, root: &Entries) -> Settings {
             .unwrap_or_default(),
         dns_reference: reference.unwrap_or(default.dns_reference),
         proxy: proxy.field("url").and_then(|field| proxy_url(reader, &field)),
+        no_proxy: reader
+            .list(proxy.field("no_proxy"), limits::LIST_ENTRIES, address::no_proxy)
+            .unwrap_or_default(),
         ca_files: reader
             .list(tls.field("ca_files"), limits::LIST_ENTRIES, file)
             .unwrap_or_default(),
@@ -271,12 +275,13 @@ fn timeouts(reader: &mut Reader<'_>, field: &Field<'_>, default: Timeouts) -> Ti
     }
 }
 
-fn proxy_url(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<String> {
+fn proxy_url(reader: &mut Reader<'_>, field: &Field<'_>) -> Option<Named> {
     let text = reader.text(field)?.trim();
     if text.is_empty() {
         return None;
     }
     address::proxy(text)
+        .map(|proxy| Named { proxy, by: Source::Configuration })
         .map_err(|complaint| reader.report_secret(&field.node.place, complaint))
         .ok()
 }

@@ -10,7 +10,7 @@ use crate::limits;
 use crate::model::{Host, Status, authority, visible};
 use crate::resolution::effective;
 use crate::snapshot::CheckReport;
-use crate::verdict::server_names;
+use crate::verdict::{proxied, server_names};
 
 /// What is at fault, as precisely as the evidence says.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +34,8 @@ pub enum Culprit {
     Service(String),
     /// Whoever issued the certificate.
     Issuer(String),
+    /// An explicit proxy, by its URL without credentials.
+    Proxy(String),
     /// An address family of this machine's network.
     Ipv6,
 }
@@ -202,6 +204,7 @@ impl std::fmt::Display for Culprit {
             Self::Path { port, private: true } => write!(f, "port {port} toward private addresses"),
             Self::Path { port, private: false } => write!(f, "port {port} toward public addresses"),
             Self::Issuer(issuer) => write!(f, "issuer {issuer}"),
+            Self::Proxy(url) => write!(f, "proxy {url}"),
             Self::Ipv6 => f.write_str("IPv6"),
         }
     }
@@ -225,9 +228,11 @@ fn prove(cause: Cause, culprit: &Culprit, report: &CheckReport) -> String {
     let address = address.map_or_else(|| target.host.clone(), Host::Ip);
     let port = target.port.unwrap_or(443);
     // Before a port, IPv6 stands in brackets.
-    cause
-        .info()
-        .prove
+    let command = match &report.observation {
+        Some(observation) => proxied::in_command(cause.info().prove, observation),
+        None => cause.info().prove.to_owned(),
+    };
+    command
         .replace("{host}:{port}", &authority(&target.host, port))
         .replace("{address}:{port}", &authority(&address, port))
         .replace("{host}", &target.host.to_string())

@@ -75,7 +75,7 @@ impl Wanted {
 pub fn plan(target: &Target, seen: &Observation) -> Vec<Wanted> {
     let mut wanted = Vec::new();
     // Through a proxy, the address is the proxy's: what happens behind it is its own story.
-    if seen.proxy.is_none() {
+    if seen.through().is_none() {
         wanted.extend(handshakes(&seen.climbs));
     }
     if target.host.name().is_some() {
@@ -193,7 +193,7 @@ impl Passed {
 /// The names in an observation that a filter let pass: trusted handshakes with public addresses.
 /// Private names stay at home: another name is shown to whoever holds the failing address.
 pub fn passed(target: &Target, seen: &Observation, is_private: impl Fn(IpAddr) -> bool) -> bool {
-    seen.proxy.is_none()
+    seen.through().is_none()
         && target.host.name().is_some()
         && seen.climbs.iter().any(|climb| match &climb.outcome {
             ClimbOutcome::Connected { then: AboveTcp::Tls(tls), .. } => {

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 
 use crate::limits;
 use crate::machine::{InterfaceAddress, Machine};
+use crate::proxy::{Environment, Secret, Variable};
 
 /// Where systemd-resolved writes the servers behind its stub.
 const RESOLVED_UPSTREAMS: &str = "/run/systemd/resolve/resolv.conf";
@@ -101,7 +102,7 @@ pub fn machine() -> Machine {
         dns_servers,
         dns_upstreams,
         hosts_file: hosts_file(&mut troubles),
-        proxy: proxy(),
+        proxy: None,
         troubles,
     }
 }
@@ -199,23 +200,21 @@ fn parse_hosts(text: &str) -> BTreeMap<String, Vec<IpAddr>> {
     hosts
 }
 
-/// The environment's proxy for HTTPS, without its credentials.
-fn proxy() -> Option<String> {
-    let value = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))?;
-    Some(without_credentials(&value))
-}
-
-/// A URL as it may be shown.
-pub fn without_credentials(value: &str) -> String {
-    match url::Url::parse(value) {
-        Ok(url) => match (url.host_str(), url.port_or_known_default()) {
-            (Some(host), Some(port)) => format!("{}://{host}:{port}", url.scheme()),
-            (Some(host), None) => format!("{}://{host}", url.scheme()),
-            (None, _) => "set, but not a URL".to_owned(),
-        },
-        Err(_) => "set, but not a URL".to_owned(),
+/// What the environment says about proxies. Upper-case names go before lower-case ones, as in Go.
+pub fn proxy_environment() -> Environment {
+    fn first(names: &[&'static str]) -> Option<(&'static str, String)> {
+        names.iter().find_map(|name| {
+            let value = std::env::var_os(name).filter(|value| !value.is_empty())?;
+            Some((*name, value.to_string_lossy().into_owned()))
+        })
+    }
+    let variable = |names: &[&'static str]| {
+        first(names).map(|(name, value)| Variable { name, value: Secret::new(value) })
+    };
+    Environment {
+        https: variable(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
+        http: variable(&["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]),
+        exceptions: first(&["NO_PROXY", "no_proxy"]),
     }
 }
 
@@ -234,14 +233,5 @@ mod tests {
         );
         assert_eq!(hosts["alias"].len(), 2);
         assert!(!hosts.contains_key("x"));
-    }
-
-    #[test]
-    fn proxies_are_shown_without_credentials() {
-        assert_eq!(
-            without_credentials("http://user:secret@proxy.contoso.mil:3128/"),
-            "http://proxy.contoso.mil:3128"
-        );
-        assert_eq!(without_credentials("user:secret"), "set, but not a URL");
     }
 }

@@ -9,6 +9,7 @@ pub mod machine;
 pub mod model;
 pub mod observation;
 pub mod parameters;
+pub mod proxy;
 pub mod requirement;
 pub mod settings;
 

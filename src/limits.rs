@@ -46,6 +46,8 @@ pub const ADDRESSES_PER_ANSWER: usize = 64;
 /// Most addresses of one name that a check connects to.
 pub const ADDRESSES_PER_CHECK: usize = 8;
 
+/// Most addresses of a proxy that are tried, one after the other.
+pub const PROXY_ADDRESSES: usize = 2;
 /// How long a connection that is the whole check is watched for a peer that closes it at once.
 pub const TCP_SETTLE: Duration = Duration::from_millis(150);
 /// Most bytes read over one TLS connection; a handshake with the largest chain rustls takes needs a tenth.

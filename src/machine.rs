@@ -37,7 +37,7 @@ pub struct Machine {
     pub dns_upstreams: Vec<SocketAddr>,
     /// The hosts file.
     pub hosts_file: BTreeMap<String, Vec<IpAddr>>,
-    /// `HTTPS_PROXY` of the environment, credentials removed.
+    /// The HTTP proxy that checks go through, without credentials.
     pub proxy: Option<String>,
     /// What could not be read, in one sentence each.
     pub troubles: Vec<String>,

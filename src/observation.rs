@@ -33,7 +33,7 @@ pub struct Observation {
     /// Addresses that resolution gave beyond [`crate::limits::ADDRESSES_PER_CHECK`].
     #[serde(default)]
     pub addresses_not_tried: usize,
-    /// What the explicit proxy did, when one is used for this host.
+    /// What the explicit proxy did, or why it was not asked; absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<ProxyObservation>,
     /// Follow-ups on a failure, in the order they were made.
@@ -365,6 +365,11 @@ pub enum UdpOutcome {
 }
 
 impl Observation {
+    /// The proxy's part, when the way goes through it.
+    pub fn through(&self) -> Option<&ProxyObservation> {
+        self.proxy.as_ref().filter(|proxy| proxy.outcome != ProxyOutcome::Bypassed)
+    }
+
     /// The first TLS handshake, for facts that outputs show once per check.
     pub fn tls(&self) -> Option<&TlsObservation> {
         self.climbs.iter().find_map(|climb| match &climb.outcome {

@@ -8,6 +8,7 @@ mod dns_message;
 pub mod experiments;
 pub mod failure;
 pub mod http;
+pub mod proxy;
 pub mod smb;
 pub mod stream;
 pub mod tcp;
@@ -26,8 +27,11 @@ use crate::check::Target;
 use crate::engine::Prober;
 use crate::limits;
 use crate::model::{Host, Kind, authority};
-use crate::observation::{AboveTcp, Climb, ClimbOutcome, Observation, TlsObservation, TlsOutcome};
+use crate::observation::{
+    AboveTcp, Climb, ClimbOutcome, Observation, ProxyObservation, TlsObservation, TlsOutcome,
+};
 use crate::parameters::NetworkFacts;
+use crate::proxy::{Decision, Routes};
 use crate::resolution::effective;
 use crate::settings::Timeouts;
 use dns::Servers;
@@ -49,6 +53,8 @@ pub struct Live {
     pub timeouts: Timeouts,
     /// Follow-ups on failures.
     pub follow_ups: FollowUps,
+    /// What goes through a proxy.
+    pub routes: Routes,
 }
 
 impl Prober for Live {
@@ -61,8 +67,13 @@ impl Prober for Live {
 
 impl Live {
     async fn look(&self, target: &Target, private: bool) -> Observation {
+        let decision = self.routes.decide(target);
         let (dns, mut addresses) = match &target.host {
             Host::Ip(ip) => (None, vec![*ip]),
+            // The proxy resolves the name; what it is here matters where it should be private.
+            Host::Name(_) if matches!(decision, Decision::Through(..)) && !private => {
+                (None, Vec::new())
+            }
             Host::Name(name) => {
                 let hosts_file = self.hosts_file.get(name).map_or(&[][..], Vec::as_slice);
                 let private = private.then_some(self.network.as_ref());
@@ -75,10 +86,25 @@ impl Live {
         let Some(port) = target.port.filter(|_| target.kind != Kind::Dns) else {
             return Observation { dns, climbs: Vec::new(), ..Observation::default() };
         };
+        let proxy = match decision {
+            Decision::Through(proxy, why) => {
+                let (observed, climb) = self.through(target, port, proxy, why).await;
+                let climbs = climb.into_iter().collect();
+                return Observation {
+                    dns,
+                    climbs,
+                    proxy: Some(observed),
+                    ..Observation::default()
+                };
+            }
+            Decision::Direct(why) => {
+                self.routes.shown().map(|url| ProxyObservation::bypassed(url, why))
+            }
+        };
         let addresses_not_tried = addresses.len().saturating_sub(limits::ADDRESSES_PER_CHECK);
         addresses.truncate(limits::ADDRESSES_PER_CHECK);
         let climbs = join_all(addresses.into_iter().map(|ip| self.climb(target, ip, port))).await;
-        Observation { dns, climbs, addresses_not_tried, ..Observation::default() }
+        Observation { dns, climbs, addresses_not_tried, proxy, ..Observation::default() }
     }
 
     async fn climb(&self, target: &Target, ip: IpAddr, port: u16) -> Climb {

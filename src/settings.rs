@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::limits;
+use crate::proxy::{Exception, Named};
 
 /// Time given to each phase of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,13 @@ impl Timeouts {
     /// server is asked after the others, and the follow-ups on a failure.
     pub fn budget(&self) -> Duration {
         self.dns * 2 + self.connect + self.tls + self.http + limits::EXPERIMENT_TIME
+    }
+
+    /// The longest one check through a proxy can take: besides, the proxy's name is looked up, each
+    /// of its addresses tried, its answer awaited, and a silent one asked whether it lives.
+    pub fn proxied_budget(&self) -> Duration {
+        let addresses = u32::try_from(limits::PROXY_ADDRESSES).unwrap_or(1);
+        self.budget() + self.dns + self.connect * addresses + self.http
     }
 }
 
@@ -45,8 +53,10 @@ pub struct Settings {
     pub dns_servers: Vec<SocketAddr>,
     /// The server asked besides when an answer is not as expected.
     pub dns_reference: Option<SocketAddr>,
-    /// Proxy URL from the configuration.
-    pub proxy: Option<String>,
+    /// The proxy; absent means the environment's.
+    pub proxy: Option<Named>,
+    /// What is reached without it; empty means the environment's exceptions.
+    pub no_proxy: Vec<Exception>,
     /// Files with extra roots this organization trusts.
     pub ca_files: Vec<PathBuf>,
     /// Time between two runs of a check.
@@ -65,6 +75,7 @@ impl Default for Settings {
             dns_servers: Vec::new(),
             dns_reference: Some(SocketAddr::from(([168, 63, 129, 16], 53))),
             proxy: None,
+            no_proxy: Vec::new(),
             ca_files: Vec::new(),
             interval: Duration::from_mins(1),
             timeouts: Timeouts::default(),

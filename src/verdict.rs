@@ -1,6 +1,6 @@
 //! The judgement of one check: a pure function of the check, the network's facts and what was seen.
 //!
-//! Names are judged first (`names`), then every address on its own (`addresses`, with
+//! Names are judged first (`names`), then the proxy on the way (`proxied`), then every address on its own (`addresses`, with
 //! `tls` and `application` above it); the first layer that broke gives the cause.
 
 mod addresses;
@@ -8,6 +8,7 @@ mod application;
 mod followups;
 mod names;
 mod private;
+pub mod proxied;
 mod tls;
 
 use std::net::IpAddr;
@@ -20,8 +21,10 @@ use crate::cause::Cause;
 use crate::check::Check;
 use crate::finding::Culprit;
 use crate::machine::Machine;
-use crate::model::{Elapsed, Kind, Layer, Proof, Status, visible};
-use crate::observation::{AboveTcp, ClimbOutcome, DnsObservation, Observation, TlsOutcome};
+use crate::model::{Elapsed, Expect, Kind, Layer, Proof, Status, visible};
+use crate::observation::{
+    AboveTcp, ClimbOutcome, DnsObservation, Observation, ProxyObservation, TlsOutcome,
+};
 use crate::parameters::NetworkFacts;
 use crate::resolution::effective;
 
@@ -82,10 +85,15 @@ impl From<Fault> for Warning {
 
 /// Judges one check by what was seen.
 pub fn judge(check: &Check, context: Context<'_>, observation: &Observation) -> Verdict {
-    let names = names::judge(check, context, observation);
+    let through = observation.through();
+    // The proxy resolves names by itself; what they are here matters where they should be private.
+    let asks = through.is_none() || check.expectation.expect == Expect::Private;
+    let names =
+        if asks { names::judge(check, context, observation) } else { names::Names::default() };
     let climbs = addresses::judge(check, context, observation);
     let mut warnings = names.warnings;
-    let fault = names.fault.or_else(|| {
+    let refused = || through.and_then(|proxy| proxied::judge(check, proxy));
+    let fault = names.fault.or_else(refused).or_else(|| {
         warnings.extend(climbs.warnings);
         climbs.fault
     });
@@ -100,9 +108,16 @@ pub fn judge(check: &Check, context: Context<'_>, observation: &Observation) -> 
                 Some(first.culprit.clone()),
                 first.summary.clone(),
             ),
-            None => (Status::Pass, None, None, passed(check, &climbs.addresses, phases)),
+            None => (
+                Status::Pass,
+                None,
+                None,
+                passed(check, context, &climbs.addresses, phases, through),
+            ),
         },
     };
+    // What was connected to is the proxy's address, not the host's.
+    let addresses = if through.is_some() { Vec::new() } else { climbs.addresses };
     Verdict {
         status,
         cause,
@@ -113,7 +128,7 @@ pub fn judge(check: &Check, context: Context<'_>, observation: &Observation) -> 
             .into_iter()
             .map(|warning| Warning { summary: visible(&warning.summary), ..warning })
             .collect(),
-        addresses: climbs.addresses,
+        addresses,
         resolved_private: resolved_private(context, observation),
         phases,
     }
@@ -122,6 +137,7 @@ pub fn judge(check: &Check, context: Context<'_>, observation: &Observation) -> 
 fn resolved_private(context: Context<'_>, observation: &Observation) -> bool {
     let addresses = match &observation.dns {
         Some(dns) => effective(dns).addresses(),
+        None if observation.through().is_some() => Vec::new(),
         None => observation.climbs.iter().map(|climb| climb.ip).collect(),
     };
     !addresses.is_empty() && addresses.iter().all(|ip| context.network.is_private(*ip))
@@ -146,7 +162,9 @@ pub(crate) fn phases(observation: &Observation) -> Phases {
     for climb in &observation.climbs {
         match &climb.outcome {
             ClimbOutcome::Connected { elapsed, then, .. } if phases.connect.is_none() => {
-                phases.connect = Some(*elapsed);
+                // To the target: behind a proxy that is when its tunnel is open.
+                let tunnel = observation.through().filter(|_| matches!(then, AboveTcp::Tls(_)));
+                phases.connect = Some(tunnel.map_or(*elapsed, |proxy| proxy.elapsed));
                 match then {
                     AboveTcp::Nothing { .. } => {}
                     AboveTcp::Tls(tls) => {
@@ -181,7 +199,13 @@ fn resolution_time(dns: &DnsObservation) -> Elapsed {
     total
 }
 
-fn passed(check: &Check, addresses: &[AddressVerdict], phases: Phases) -> String {
+fn passed(
+    check: &Check,
+    context: Context<'_>,
+    addresses: &[AddressVerdict],
+    phases: Phases,
+    through: Option<&ProxyObservation>,
+) -> String {
     let target = check.target.authority();
     let ms = phases.total().seconds() * 1e3;
     let good = addresses.iter().filter(|address| address.status == Status::Pass);
@@ -202,7 +226,14 @@ fn passed(check: &Check, addresses: &[AddressVerdict], phases: Phases) -> String
         Kind::Smb => "negotiates SMB",
         Kind::Udp => "answers over UDP",
     };
-    format!("{target}{via} {did} ({ms:.0} ms).")
+    match through {
+        None => format!("{target}{via} {did} ({ms:.0} ms)."),
+        Some(proxy) if proxied::is_private(check, context.network) => format!(
+            "{target} through the proxy {} {did} ({ms:.0} ms), but a private endpoint should be reached directly: add it to NO_PROXY.",
+            proxy.url
+        ),
+        Some(proxy) => format!("{target} through the proxy {} {did} ({ms:.0} ms).", proxy.url),
+    }
 }
 
 /// Something to look at that does not break the check.

@@ -27,6 +27,7 @@ const RANKS: &[(&str, &[&str])] = &[
             "check",
             "observation",
             "machine",
+            "proxy",
             "settings",
         ],
     ),

@@ -29,6 +29,10 @@
 //!     "20.140.2.1 clear text = 470 Action: Deny",     # as in `http`
 //!     "10.0.0.4 dns over tcp = 20.140.2.1",           # an END, or as in `connect`
 //! ]                           # handshakes and silence also: "no connection: timeout" and the like
+//! proxy = "open"              # what the proxy did, if there is one: open, a status and the body's
+//!                             # beginning, timeout (and "timeout, lives"), closed, reset, unresolved,
+//!                             # not http: BYTES, connect: TIMEOUT OR ERROR, bypassed
+//! proxy_headers = { via = "1.1 squid" }
 //!
 //! [[seen.climb]]              # one per address; "in 20 ms" and "in 2 s" may end every result
 //! ip = "172.16.0.7"
@@ -64,9 +68,9 @@ use vnetprobe::model::{Elapsed, Expect, Host, Kind, Proof, Status};
 use vnetprobe::observation::{
     AboveTcp, AddressRecord, Alias, Answer, CertificateFacts, Climb, ClimbOutcome, ConnectFailure,
     DnsFailure, DnsObservation, Exchange, ExchangeOutcome, Experiment, HandshakeEnd,
-    HttpObservation, HttpOutcome, LocalTrouble, NetworkError, Observation, Rcode,
-    ServerObservation, ServerRole, SilenceEnd, SmbObservation, SmbOutcome, TlsFailure,
-    TlsObservation, TlsOutcome, Trial, Trust, TrustResult, UdpObservation, UdpOutcome,
+    HttpObservation, HttpOutcome, LocalTrouble, NetworkError, Observation, ProxyObservation,
+    ProxyOutcome, Rcode, ServerObservation, ServerRole, SilenceEnd, SmbObservation, SmbOutcome,
+    TlsFailure, TlsObservation, TlsOutcome, Trial, Trust, TrustResult, UdpObservation, UdpOutcome,
 };
 use vnetprobe::parameters::NetworkFacts;
 use vnetprobe::verdict::{Context, Verdict, judge};
@@ -76,12 +80,8 @@ const NOW: &str = "2026-11-01T12:00:00Z";
 
 /// Causes that come from elsewhere or need an experiment that no probe makes yet. Whoever teaches
 /// the judgement one of them moves it out of here by adding a case.
-const NOT_JUDGED: [Cause; 6] = [
+const NOT_JUDGED: [Cause; 2] = [
     Cause::HttpResourceFirewallDeny,
-    Cause::ProxyUnreachable,
-    Cause::ProxyDenied,
-    Cause::ProxyAuthRequired,
-    Cause::ProxyBackendUnreachable,
     // The history's: a result that is too old.
     Cause::Overdue,
 ];
@@ -166,6 +166,9 @@ struct Seen {
     hosts_file: Vec<IpAddr>,
     #[serde(default)]
     dns: Vec<String>,
+    proxy: Option<String>,
+    #[serde(default)]
+    proxy_headers: BTreeMap<String, String>,
     #[serde(default)]
     experiments: Vec<String>,
     #[serde(default)]
@@ -382,15 +385,46 @@ fn outcome(part: &ClimbPart, check: &Check) -> ClimbOutcome {
             let local = "10.9.9.9:50000".parse().expect("an address");
             return ClimbOutcome::Connected { elapsed, local, then: above(part, check) };
         }
-        "timeout" => ConnectFailure::Timeout,
-        _ => match local_trouble(connect) {
-            Some(trouble) => ConnectFailure::Local(trouble),
-            None => {
-                ConnectFailure::Network(network_error(connect).expect("a known word in connect"))
-            }
-        },
+        _ => connect_failure(connect).expect("a known word in connect"),
     };
     ClimbOutcome::NotConnected { elapsed, failure }
+}
+
+fn proxy(seen: &Seen) -> Option<ProxyObservation> {
+    let (text, elapsed) = timed(seen.proxy.as_deref()?, Duration::from_millis(40));
+    let lives = (text == "timeout, lives").then_some(true);
+    let outcome = match (text, text.split_once(": ")) {
+        (_, Some(("not http", bytes))) => ProxyOutcome::NotHttp(bytes.to_owned()),
+        (_, Some(("connect", how))) => {
+            ProxyOutcome::NotConnected(connect_failure(how).expect("a known word in proxy"))
+        }
+        ("bypassed", _) => ProxyOutcome::Bypassed,
+        ("open", _) => ProxyOutcome::Open,
+        ("timeout" | "timeout, lives", _) => ProxyOutcome::Timeout,
+        ("closed", _) => ProxyOutcome::Closed,
+        ("reset", _) => ProxyOutcome::Network(NetworkError::Reset),
+        ("unresolved", _) => ProxyOutcome::Unresolved,
+        _ => {
+            let (status, body) = text.split_once(' ').unwrap_or((text, ""));
+            let headers = &seen.proxy_headers;
+            ProxyOutcome::Answered {
+                status: status.parse().expect("a status"),
+                headers: headers
+                    .iter()
+                    .map(|(name, value)| (name.clone(), value.clone()))
+                    .collect(),
+                body: body.to_owned(),
+            }
+        }
+    };
+    Some(ProxyObservation {
+        url: "http://proxy.contoso.mil:3128".to_owned(),
+        why: "HTTPS_PROXY of the environment; there are no exceptions".to_owned(),
+        address: Some("10.8.8.8:3128".parse().expect("an address")),
+        elapsed,
+        outcome,
+        lives,
+    })
 }
 
 fn above(part: &ClimbPart, check: &Check) -> AboveTcp {
@@ -634,7 +668,9 @@ fn machine(part: &MachinePart) -> Machine {
 fn judged(case: &Case) -> Verdict {
     let check = check(&case.check);
     let host = check.target.host.to_string();
-    let dns = check.target.host.name().map(|_| DnsObservation {
+    // The proxy resolves the name, unless this machine was asked as well.
+    let looked_up = case.seen.proxy.is_none() || !case.seen.dns.is_empty();
+    let dns = check.target.host.name().filter(|_| looked_up).map(|_| DnsObservation {
         hosts_file: case.seen.hosts_file.clone(),
         servers: case.seen.dns.iter().map(|line| server(line, &host)).collect(),
     });
@@ -642,6 +678,7 @@ fn judged(case: &Case) -> Verdict {
         dns,
         climbs: case.seen.climb.iter().map(|part| climb(part, &check)).collect(),
         experiments: case.seen.experiments.iter().map(|line| experiment(line, &host)).collect(),
+        proxy: proxy(&case.seen),
         ..Observation::default()
     };
     let (network, machine) = (network(&case.network), machine(&case.machine));

@@ -5,8 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 use super::reader::{Complaint, quoted};
-use crate::model::Host;
-use crate::target;
+use crate::proxy::{Exception, Proxy};
 
 /// Port of DNS servers that say none.
 const DNS_PORT: u16 = 53;
@@ -89,50 +88,16 @@ pub(super) fn listener(text: &str) -> Result<SocketAddr, Complaint> {
 }
 
 /// The URL of an HTTP proxy. It may hold a password, so no message repeats any part of it.
-pub(super) fn proxy(text: &str) -> Result<String, Complaint> {
-    const FORM: &str = "write `http://proxy.contoso.mil:3128`";
-    let text = text.trim();
-    let scheme = |name: &str| text.get(..name.len()).filter(|t| t.eq_ignore_ascii_case(name));
-    if scheme("https://").is_some() {
-        return Err(Complaint::new("proxies that speak TLS themselves are not supported")
-            .hint("nearly every proxy is an http:// one, also for https targets"));
-    }
-    let Some(rest) = scheme("http://").and_then(|scheme| text.get(scheme.len()..)) else {
-        return Err(Complaint::new("a proxy's URL begins with http://").hint(FORM));
-    };
-    if rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(Complaint::new("a proxy's URL cannot contain blanks")
-            .hint("in a user name or password write a blank as %20"));
-    }
-    let (user, authority) = rest.rsplit_once('@').unwrap_or(("", rest));
-    if user.contains(['@', '/', '?', '#']) {
-        return Err(Complaint::new(
-            "the proxy's user or password has a character that ends it early",
-        )
-        .hint("write @ as %40, / as %2F, ? as %3F and # as %23"));
-    }
-    let authority = authority.strip_suffix('/').unwrap_or(authority);
-    if authority.contains(['/', '?', '#']) {
-        return Err(Complaint::new("a proxy's URL has no path").hint(FORM));
-    }
-    let (host, port) = split_port(authority);
-    let host_ok =
-        matches!((target::host(host), host.contains(':')), (Ok(_), false) | (Ok(Host::Ip(_)), _));
-    if !host_ok {
-        return Err(Complaint::new("the proxy's host is not valid").hint(FORM));
-    }
-    if port.is_some_and(|port| target::port(port).is_err()) {
-        return Err(Complaint::new("the proxy's port is not between 1 and 65535").hint(FORM));
-    }
-    Ok(text.to_owned())
+pub(super) fn proxy(text: &str) -> Result<Proxy, Complaint> {
+    Proxy::parse(text).map_err(|error| Complaint::new(error.message).hint(error.hint))
 }
 
-/// Splits a port off; the colons of an IPv6 address in brackets are none.
-fn split_port(authority: &str) -> (&str, Option<&str>) {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if !port.contains(']') => (host, Some(port)),
-        _ => (authority, None),
-    }
+/// A host, domain, address or network that is reached without the proxy.
+pub(super) fn no_proxy(text: &str) -> Result<Exception, Complaint> {
+    Exception::parse(text).ok_or_else(|| {
+        Complaint::new(format!("{} is not a host, domain, address or network", quoted(text)))
+            .hint("write `*`, `mlstore.blob.core.usgovcloudapi.net`, `.azure.us`, `10.0.0.4` or `10.0.0.0/8`")
+    })
 }
 
 #[cfg(test)]
@@ -177,10 +142,11 @@ mod tests {
             "HTTP://bob:hunter2@10.0.0.4:8080",
             "http://[fd00::4]:3128",
         ] {
-            assert_eq!(proxy(text).unwrap(), text);
+            assert!(proxy(text).is_ok(), "{text}");
         }
         for text in [
             "proxy:3128",
+            "http://10.0.0.256:3128",
             "https://bob:hunter2@proxy",
             "bob:hunter2@proxy",
             "http://bob:hunter2",

@@ -21,7 +21,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ),
     ("network", &["private_ranges", "endpoint_subnets", "endpoint_addresses"]),
     ("dns", &["servers", "reference"]),
-    ("proxy", &["url"]),
+    ("proxy", &["url", "no_proxy"]),
     ("tls", &["ca_files"]),
     ("schedule", &["interval", "timeout", "concurrency"]),
     ("schedule.timeout", &["dns", "connect", "tls", "http"]),

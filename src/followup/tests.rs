@@ -92,6 +92,7 @@ fn behind_a_proxy_the_address_is_not_tried() {
         address: None,
         elapsed: Elapsed::default(),
         outcome: ProxyOutcome::Open,
+        lives: None,
     });
     assert_eq!(plan(&target(), &seen), []);
 }

@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::{ConnectFailure, NetworkError};
 use crate::model::Elapsed;
 
-/// The part of a probe that an explicit proxy plays. The climb behind it, if the proxy went on,
+/// The part of a probe that an explicit proxy plays, or why it plays none. The climb behind it, if the proxy went on,
 /// stands in [`super::Observation::climbs`] with the proxy's address.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProxyObservation {
     /// The proxy's URL without credentials.
     pub url: String,
-    /// Why it is used for this host: which setting, and that no exception matches.
+    /// Why it is used for this host (which setting, and that no exception matches), or why not.
     pub why: String,
     /// The address of the proxy that was tried; absent when its name does not resolve.
     pub address: Option<SocketAddr>,
@@ -21,12 +21,26 @@ pub struct ProxyObservation {
     pub elapsed: Elapsed,
     /// What it did.
     pub outcome: ProxyOutcome,
+    /// Where it took the request and kept silent: whether it answered another request, one that
+    /// needs nobody behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lives: Option<bool>,
+}
+
+impl ProxyObservation {
+    /// There is a proxy, but not for this host.
+    pub fn bypassed(url: String, why: String) -> Self {
+        let (address, elapsed, outcome) = (None, Elapsed::default(), ProxyOutcome::Bypassed);
+        Self { url, why, address, elapsed, outcome, lives: None }
+    }
 }
 
 /// What a proxy did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProxyOutcome {
+    /// It was not asked: this host is reached directly.
+    Bypassed,
     /// It opened the tunnel (CONNECT answered 2xx), or takes the plain request.
     Open,
     /// Its name does not resolve here.

@@ -78,7 +78,7 @@ pub struct Head {
 
 impl Head {
     /// Interim answers (100 Continue, 103 Early Hints) announce the real one.
-    fn is_final(&self) -> bool {
+    pub(super) fn is_final(&self) -> bool {
         self.status >= 200 || self.status == 101
     }
 }
@@ -119,9 +119,16 @@ pub async fn exchange<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    exchange_text(stream, &request_text(host_header, path, request), limit).await
+}
+
+/// Sends a whole request as it is written and reads the beginning of its answer.
+pub(super) async fn exchange_text<S>(stream: &mut S, text: &str, limit: Duration) -> HttpObservation
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let start = Instant::now();
     let deadline = start + limit;
-    let text = request_text(host_header, path, request);
     let mut received = Vec::new();
     // A peer that answers and closes at once can make the write fail: what it said still counts.
     let sent = timeout_at(deadline, send(stream, text.as_bytes())).await;
@@ -163,7 +170,7 @@ fn request_text(host_header: &str, path: &str, request: Request) -> String {
 }
 
 /// The path as it may stand in a request line: whatever would end it there is escaped.
-fn target(path: &str) -> String {
+pub(super) fn target(path: &str) -> String {
     let mut target = String::with_capacity(path.len() + 1);
     if !path.starts_with('/') {
         target.push('/');
@@ -219,7 +226,7 @@ async fn read_some<S: AsyncRead + Unpin>(stream: &mut S, received: &mut Vec<u8>)
 }
 
 /// Reads the body from its beginning, no more than is kept, no longer than it flows.
-async fn read_body<S: AsyncRead + Unpin>(
+pub(super) async fn read_body<S: AsyncRead + Unpin>(
     stream: &mut S,
     mut received: Vec<u8>,
     end: BodyEnd,
@@ -297,7 +304,7 @@ pub fn parse_head(bytes: &[u8]) -> Parsed {
 
 /// The head of an answer that has too much of it: its status and first headers are still true.
 /// Where its body would begin is not known, so there is none.
-fn cut_head(bytes: &[u8]) -> Option<Head> {
+pub(super) fn cut_head(bytes: &[u8]) -> Option<Head> {
     let mut lines: Vec<u8> = bytes
         .split_inclusive(|byte| *byte == b'\n')
         .filter(|line| line.ends_with(b"\n"))
@@ -336,7 +343,7 @@ fn body_end(status: u16, headers: &[httparse::Header<'_>]) -> BodyEnd {
 }
 
 /// A body as evidence: words with single spaces between them, printable, bounded.
-fn readable(body: &[u8]) -> String {
+pub(super) fn readable(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let mut words = String::new();
     for word in text.split_whitespace() {

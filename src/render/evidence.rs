@@ -3,8 +3,8 @@
 use crate::model::visible;
 use crate::observation::{
     AboveTcp, Climb, ClimbOutcome, Exchange, ExchangeOutcome, HttpObservation, HttpOutcome,
-    Observation, Rcode, ServerObservation, ServerRole, SmbOutcome, TlsObservation, TlsOutcome,
-    TrustResult, UdpOutcome,
+    Observation, ProxyObservation, ProxyOutcome, Rcode, ServerObservation, ServerRole, SmbOutcome,
+    TlsObservation, TlsOutcome, TrustResult, UdpOutcome,
 };
 use crate::snapshot::CheckReport;
 
@@ -24,6 +24,7 @@ fn observation(observation: &Observation) -> Vec<String> {
         }
         lines.extend(dns.servers.iter().flat_map(server));
     }
+    lines.extend(observation.proxy.iter().flat_map(proxy));
     lines.extend(observation.climbs.iter().flat_map(climb));
     if observation.addresses_not_tried > 0 {
         lines.push(format!("{} more addresses were not tried", observation.addresses_not_tried));
@@ -34,6 +35,30 @@ fn observation(observation: &Observation) -> Vec<String> {
         format!("tried {}: {}: {} ({ms:.0} ms)", told.place, told.what, told.outcome)
     }));
     lines.extend(followups::age(observation).map(|age| format!("    {age}")));
+    lines
+}
+
+/// Whether a proxy is used, why, and what it did.
+fn proxy(seen: &ProxyObservation) -> Vec<String> {
+    let ProxyObservation { url, why, address, elapsed, outcome, lives } = seen;
+    let ms = elapsed.seconds() * 1e3;
+    let at = address.map(|address| format!(" at {address}")).unwrap_or_default();
+    let did = match outcome {
+        ProxyOutcome::Bypassed => return vec![format!("proxy: not used: {why}")],
+        ProxyOutcome::Open => format!("went on ({ms:.1} ms)"),
+        ProxyOutcome::Answered { status, headers, body } => {
+            let headers: Vec<String> =
+                headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            let body = crate::model::printable(body);
+            format!("answered {status} ({ms:.1} ms); {}; {body}", headers.join("; "))
+        }
+        other => format!("{other:?} after {ms:.0} ms"),
+    };
+    let mut lines = vec![format!("proxy {url}: used: {why}"), format!("    proxy{at}: {did}")];
+    lines.extend(lives.map(|lives| {
+        let answers = if lives { "answers" } else { "does not answer either" };
+        format!("    proxy{at}: {answers} a request that needs nobody behind it")
+    }));
     lines
 }
 

@@ -11,7 +11,7 @@ use crate::limits;
 use crate::model::{Blame, Elapsed, Kind, Status, authority};
 use crate::observation::{
     AboveTcp, Climb, ClimbOutcome, ConnectFailure, Experiment, LocalTrouble, NetworkError,
-    Observation,
+    Observation, ProxyObservation,
 };
 
 /// What the judgement of all addresses came to.
@@ -123,7 +123,10 @@ fn judge_one(
         _ => Elapsed::default(),
     };
     let experiments = &observation.experiments;
-    let at = At { check, context, ip: climb.ip, port: climb.port, connect, experiments };
+    let through = observation.through();
+    // The climb stands at the proxy's address and port.
+    let port = check.target.port.filter(|_| through.is_some()).unwrap_or(climb.port);
+    let at = At { check, context, ip: climb.ip, port, connect, experiments, through };
     let mut warnings = Vec::new();
     let fault = match &climb.outcome {
         ClimbOutcome::NotConnected { elapsed, failure } => {
@@ -152,16 +155,20 @@ pub(super) struct At<'a> {
     pub(super) connect: Elapsed,
     /// The follow-ups of the check, at any address.
     pub(super) experiments: &'a [Experiment],
+    /// The proxy on the way.
+    pub(super) through: Option<&'a ProxyObservation>,
 }
 
 /// An unanswered neighbor search takes about this long before EHOSTUNREACH; a firewall's ICMP is quicker.
 const NEIGHBOR_SEARCH: Duration = Duration::from_millis(2_500);
 
 impl At<'_> {
-    /// `host:port (address)`, or without the address when the host is one.
+    /// `host:port (address)`, or without the address when the host is one or a proxy stands before it.
     pub(super) fn place(&self) -> String {
         let target = authority(&self.check.target.host, self.port);
-        if self.check.target.host.name().is_some() {
+        if let Some(proxy) = self.through {
+            format!("{target} through the proxy {}", proxy.url)
+        } else if self.check.target.host.name().is_some() {
             format!("{target} ({})", self.ip)
         } else {
             target
@@ -170,6 +177,9 @@ impl At<'_> {
 
     /// What one firewall rule covers.
     pub(super) fn path(&self) -> Culprit {
+        if let Some(proxy) = self.through {
+            return Culprit::Proxy(proxy.url.clone());
+        }
         Culprit::Path { port: self.port, private: self.context.network.is_private(self.ip) }
     }
 
@@ -195,7 +205,7 @@ impl At<'_> {
 
     /// What a firewall rule would name: the address of a private endpoint, the name of a public host.
     pub(super) fn rule_target(&self) -> String {
-        if self.context.network.is_private(self.ip) {
+        if self.through.is_none() && self.context.network.is_private(self.ip) {
             self.ip.to_string()
         } else {
             self.check.target.host.to_string()
@@ -254,26 +264,7 @@ impl At<'_> {
 
     /// Our own trouble.
     pub(super) fn local(&self, trouble: LocalTrouble) -> Fault {
-        let place = self.place();
-        let (cause, summary) = match trouble {
-            LocalTrouble::NoNetwork => (
-                Cause::LocalNoNetwork,
-                format!(
-                    "This machine has no route off itself toward {place}; bring its network up."
-                ),
-            ),
-            LocalTrouble::NoResolver => (
-                Cause::LocalNoResolver,
-                format!("This machine has no DNS server for {place}; set one in /etc/resolv.conf."),
-            ),
-            LocalTrouble::Exhausted => (
-                Cause::LocalExhausted,
-                format!(
-                    "This machine ran out of sockets, ports or memory before it could try {place}; raise its limits or lower schedule.concurrency."
-                ),
-            ),
-        };
-        Fault::new(cause, Culprit::Machine, summary)
+        local(&self.place(), trouble)
     }
 
     /// A Docker bridge of this machine swallows the address.
@@ -328,4 +319,25 @@ impl At<'_> {
             AboveTcp::Smb(smb) => (application::smb(self, smb), Vec::new()),
         }
     }
+}
+
+/// What stops this very machine on its way to a place.
+pub(super) fn local(place: &str, trouble: LocalTrouble) -> Fault {
+    let (cause, summary) = match trouble {
+        LocalTrouble::NoNetwork => (
+            Cause::LocalNoNetwork,
+            format!("This machine has no route off itself toward {place}; bring its network up."),
+        ),
+        LocalTrouble::NoResolver => (
+            Cause::LocalNoResolver,
+            format!("This machine has no DNS server for {place}; set one in /etc/resolv.conf."),
+        ),
+        LocalTrouble::Exhausted => (
+            Cause::LocalExhausted,
+            format!(
+                "This machine ran out of sockets, ports or memory before it could try {place}; raise its limits or lower schedule.concurrency."
+            ),
+        ),
+    };
+    Fault::new(cause, Culprit::Machine, summary)
 }

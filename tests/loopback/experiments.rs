@@ -49,6 +49,7 @@ fn live(pem: &[String], dns_servers: &[SocketAddr]) -> Live {
         network: Arc::new(network()),
         tls: client(pem),
         timeouts: Timeouts { dns: BRIEF, connect: PLENTY, tls: PLENTY, http: PLENTY },
+        routes: vnetprobe::proxy::Routes::default(),
         follow_ups: FollowUps::new(Cloud::UsGovernment, Repeat::Every(Duration::from_mins(1))),
     }
 }

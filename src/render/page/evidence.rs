@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::model::{Elapsed, printable};
 use crate::observation::{
     AboveTcp, Alias, Answer, Climb, ClimbOutcome, DnsObservation, Exchange, ExchangeOutcome,
-    HttpObservation, HttpOutcome, Observation, ServerObservation,
+    HttpObservation, HttpOutcome, Observation, ProxyObservation, ProxyOutcome, ServerObservation,
 };
 use crate::render::followups;
 use crate::snapshot::CheckReport;
@@ -43,6 +43,7 @@ pub(super) fn layers(report: &CheckReport, level: u8) -> Markup {
             @match &report.observation {
                 Some(seen) => {
                     @if let Some(dns) = &seen.dns { (resolution(dns, level)) }
+                    @if let Some(proxy) = &seen.proxy { (through(proxy, level)) }
                     @for (at, climb) in seen.climbs.iter().enumerate() {
                         @let earlier = seen.climbs.get(..at).unwrap_or_default();
                         (address(climb, earlier, report.verdict.as_deref(), level))
@@ -170,6 +171,29 @@ fn ttl(seconds: u32) -> Markup {
     html! { span class="soft" { " ttl " (seconds) " s" } }
 }
 
+// -------------------------------------------------------------------------------------- proxy
+
+/// Whether a proxy is used, why, and what it did.
+fn through(seen: &ProxyObservation, level: u8) -> Markup {
+    let used = seen.outcome != ProxyOutcome::Bypassed;
+    let bad = used && seen.outcome != ProxyOutcome::Open;
+    let elapsed = used.then_some(seen.elapsed);
+    html! {
+        div class="layer" {
+            (heading(level, "Proxy"))
+            p { b { code { (printable(&seen.url)) } } " "
+                span class="soft" { @if used { "used: " } @else { "not used: " } (rich(&seen.why)) } }
+            @if used { (step("Proxy", elapsed, bad, &phrases::proxy(seen))) }
+            @if let ProxyOutcome::Answered { headers, body, .. } = &seen.outcome {
+                (answer(headers, body))
+            }
+            @if let Some(lives) = seen.lives {
+                (step("Besides", None, !lives, phrases::lives(lives)))
+            }
+        }
+    }
+}
+
 // -------------------------------------------------------------------------------- connections
 
 fn address(climb: &Climb, earlier: &[Climb], verdict: Option<&Verdict>, level: u8) -> Markup {
@@ -248,11 +272,17 @@ pub(super) fn http(seen: &HttpObservation) -> Markup {
     html! {
         (step("HTTP", Some(seen.elapsed), !answered, &phrases::http(&seen.outcome)))
         @if let HttpOutcome::Answer { headers, body, .. } = &seen.outcome {
-            @if !headers.is_empty() || !body.is_empty() {
-                pre {
-                    @for (name, value) in headers { (printable(name)) ": " (printable(value)) "\n" }
-                    @if !body.is_empty() { "\n" (clean_lines(body)) }
-                }
+            (answer(headers, body))
+        }
+    }
+}
+
+fn answer(headers: &[(String, String)], body: &str) -> Markup {
+    html! {
+        @if !headers.is_empty() || !body.is_empty() {
+            pre {
+                @for (name, value) in headers { (printable(name)) ": " (printable(value)) "\n" }
+                @if !body.is_empty() { "\n" (clean_lines(body)) }
             }
         }
     }

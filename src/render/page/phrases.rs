@@ -2,8 +2,8 @@
 
 use crate::model::printable;
 use crate::observation::{
-    ConnectFailure, DnsFailure, HttpOutcome, LocalTrouble, NetworkError, Rcode, ServerRole,
-    SmbOutcome, TlsFailure, TrustResult, UdpOutcome,
+    ConnectFailure, DnsFailure, HttpOutcome, LocalTrouble, NetworkError, ProxyObservation,
+    ProxyOutcome, Rcode, ServerRole, SmbOutcome, TlsFailure, TrustResult, UdpOutcome,
 };
 
 pub(super) const fn role(role: ServerRole) -> &'static str {
@@ -114,5 +114,28 @@ pub(super) fn udp(outcome: &UdpOutcome) -> String {
         UdpOutcome::Silence => "nothing came back, which proves nothing".to_owned(),
         UdpOutcome::Network(error) => network(*error),
         UdpOutcome::Local(trouble) => local(*trouble).to_owned(),
+    }
+}
+
+pub(super) fn proxy(seen: &ProxyObservation) -> String {
+    let at = seen.address.map(|address| format!(" at {address}")).unwrap_or_default();
+    match &seen.outcome {
+        ProxyOutcome::Bypassed => "not asked".to_owned(),
+        ProxyOutcome::Open => format!("went on{at}"),
+        ProxyOutcome::Unresolved => "its name does not resolve".to_owned(),
+        ProxyOutcome::NotConnected(failure) => format!("no connection{at}: {}", connect(failure)),
+        ProxyOutcome::Answered { status, .. } => format!("answered {status}{at}"),
+        ProxyOutcome::Closed => format!("closed the connection{at}"),
+        ProxyOutcome::Timeout => format!("no answer{at}"),
+        ProxyOutcome::NotHttp(text) => format!("not HTTP{at}; it began “{}”", printable(text)),
+        ProxyOutcome::Network(error) => format!("the connection broke{at}: {}", network(*error)),
+    }
+}
+
+pub(super) const fn lives(lives: bool) -> &'static str {
+    if lives {
+        "it answers a request that needs nobody behind it"
+    } else {
+        "it does not answer a request that needs nobody behind it either"
     }
 }
