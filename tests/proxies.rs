@@ -36,6 +36,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use vnetprobe::check::Target;
 use vnetprobe::engine::Prober as _;
+use vnetprobe::model::Cloud;
 use vnetprobe::observation::{
     AboveTcp, ClimbOutcome, ConnectFailure, HttpOutcome, LocalTrouble, NetworkError, Observation,
     ProxyOutcome, TlsFailure, TlsOutcome,
@@ -43,7 +44,9 @@ use vnetprobe::observation::{
 use vnetprobe::parameters::NetworkFacts;
 use vnetprobe::probe::Live;
 use vnetprobe::probe::dns::Servers;
+use vnetprobe::probe::experiments::FollowUps;
 use vnetprobe::proxy::{Exception, Named, Proxy, Routes, Source};
+use vnetprobe::schedule::Repeat;
 use vnetprobe::settings::Timeouts;
 use vnetprobe::target::parse_target;
 use world::{BRIEF, PLENTY, answering, outlast, repeating, resetting, serve, stalling};
@@ -158,6 +161,7 @@ fn live(proxy: &str) -> Live {
         tls: client(&[]),
         timeouts: Timeouts { dns: all, connect: all, tls: all, http: all },
         routes,
+        follow_ups: FollowUps::new(Cloud::None, Repeat::Once),
     }
 }
 
