@@ -235,6 +235,7 @@ fn prepare(
     let pems = host::ca_files(&settings.ca_files).map_err(Refusal::usage)?;
     let (stores, notes) = RootStores::load(&pems).map_err(Refusal::usage)?;
     let mut machine = machine;
+    machine.ca_files.clone_from(&settings.ca_files);
     machine.troubles.extend(
         notes
             .into_iter()

@@ -15,6 +15,7 @@ use crate::model::{Layer, Status, visible};
 use crate::observation::{Exchange, Observation, Rcode};
 use crate::parameters::NetworkFacts;
 use crate::plan::Plan;
+use crate::remedy::Situation;
 use crate::scenario;
 use crate::schedule::Slot;
 use crate::snapshot::{CheckReport, Counters, Histogram, PHASE_BOUNDS, ServerCounters, Snapshot};
@@ -170,10 +171,22 @@ impl History {
             interval: self.setting.interval,
             plan: Arc::clone(&self.setting.plan),
             machine: Arc::clone(&self.setting.machine),
-            findings: finding::correlate(&checks),
+            findings: finding::correlate(&checks, self.situation(now)),
             scenarios: scenario::judge(&self.setting.plan, &checks),
             checks,
             counters: Arc::new(Counters { in_flight, skipped, ..self.counters.clone() }),
+        }
+    }
+
+    fn situation(&self, now: Timestamp) -> Situation<'_> {
+        let Setting { plan, network, machine, .. } = &self.setting;
+        Situation {
+            cloud: plan.cloud,
+            region: &plan.region,
+            workspace: &plan.workspace,
+            machine,
+            network,
+            now,
         }
     }
 

@@ -103,6 +103,7 @@ pub fn machine() -> Machine {
         dns_upstreams,
         hosts_file: hosts_file(&mut troubles),
         proxy: None,
+        ca_files: Vec::new(),
         troubles,
     }
 }

@@ -4,6 +4,7 @@
 pub mod cause;
 pub mod check;
 pub mod condition;
+pub mod culprit;
 pub mod limits;
 pub mod machine;
 pub mod model;
@@ -18,6 +19,7 @@ pub mod finding;
 pub mod followup;
 pub mod history;
 pub mod plan;
+pub mod remedy;
 pub mod resolution;
 pub mod scenario;
 pub mod schedule;

@@ -115,5 +115,11 @@ pub const UDP_BYTES: usize = 2048;
 pub const HOSTS_FILE_ENTRIES: usize = 50_000;
 /// Evidence lines kept in one finding.
 pub const FINDING_EVIDENCE: usize = 5;
+/// From this many hosts on that fail alike, what they share is the likelier fault than each of them.
+pub const ALIKE_HOSTS: usize = 3;
+/// Most names, addresses or commands that one step of a fix lists.
+pub const REMEDY_TARGETS: usize = 100;
+/// How much a log query looks beyond the first failure and beyond now.
+pub const REMEDY_WINDOW_MARGIN: Duration = Duration::from_mins(1);
 /// Largest request head the status page's server accepts is hyper's own; this bounds request bodies, in bytes.
 pub const REQUEST_BODY_BYTES: usize = 64 * 1024;

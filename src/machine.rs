@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 use serde::Serialize;
@@ -39,6 +40,8 @@ pub struct Machine {
     pub hosts_file: BTreeMap<String, Vec<IpAddr>>,
     /// The HTTP proxy that checks go through, without credentials.
     pub proxy: Option<String>,
+    /// CA files that the configuration has vnetprobe trust besides this machine's store.
+    pub ca_files: Vec<PathBuf>,
     /// What could not be read, in one sentence each.
     pub troubles: Vec<String>,
 }

@@ -15,8 +15,6 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-pub(crate) use names::server_names;
-
 use crate::cause::Cause;
 use crate::check::Check;
 use crate::finding::Culprit;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::evidence;
 use super::headline::Headline;
 use crate::model::{Status, visible};
+use crate::remedy::is_query;
 use crate::snapshot::Snapshot;
 use crate::wire::VERSION;
 
@@ -32,11 +33,16 @@ pub fn report(snapshot: &Snapshot) -> String {
         for line in &finding.evidence {
             let _ = writeln!(out, "- seen: {}", plain(line));
         }
-        for line in &finding.fix {
-            let _ = writeln!(out, "- ask: {}", plain(line));
+        for step in &finding.fix {
+            let (sentence, commands) = step.split_once('\n').unwrap_or((step, ""));
+            let _ = writeln!(out, "- ask: {}", plain(sentence));
+            if !commands.is_empty() {
+                out.push_str(&fenced("  ", "sh", commands));
+            }
         }
         for line in &finding.prove {
-            let _ = writeln!(out, "\n```sh\n{}\n```", line.replace("```", "'''"));
+            let language = if is_query(line) { "kusto" } else { "sh" };
+            let _ = write!(out, "\n{}", fenced("", language, line));
         }
         out.push('\n');
     }
@@ -71,6 +77,16 @@ fn failing_evidence(out: &mut String, snapshot: &Snapshot) {
         }
         out.push_str("```\n");
     }
+}
+
+/// Lines to copy, inside a list item when indented.
+fn fenced(indent: &str, language: &str, lines: &str) -> String {
+    let mut out = format!("{indent}```{language}\n");
+    for line in lines.lines() {
+        let _ = writeln!(out, "{indent}{}", visible(&line.replace("```", "'''")));
+    }
+    let _ = writeln!(out, "{indent}```");
+    out
 }
 
 /// Text that Markdown and HTML leave as it is.

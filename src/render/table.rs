@@ -79,14 +79,8 @@ fn finding(out: &mut String, snapshot: &Snapshot, found: &Finding, layout: Layou
                 .map_or(id.as_str(), |s| s.title.as_str())
         })
         .collect();
-    let mut row = |label: &str, text: &str| {
-        layout.hang(
-            out,
-            &format!("  {}  ", layout.paint(Tone::Quiet, &format!("{label:<7}"))),
-            11,
-            text,
-        );
-    };
+    let lead = |label: &str| format!("  {}  ", layout.paint(Tone::Quiet, &format!("{label:<7}")));
+    let mut row = |label: &str, text: &str| layout.hang(out, &lead(label), 11, text);
     row("cause", found.cause.as_str());
     if !titles.is_empty() {
         row(if found.status == Status::Fail { "blocks" } else { "touches" }, &titles.join("; "));
@@ -94,11 +88,16 @@ fn finding(out: &mut String, snapshot: &Snapshot, found: &Finding, layout: Layou
     for line in &found.evidence {
         row("seen", line);
     }
-    for line in &found.fix {
-        row("ask", line);
+    for step in &found.fix {
+        // The sentence is for reading, the commands below it for copying.
+        let (sentence, commands) = step.split_once('\n').unwrap_or((step, ""));
+        layout.hang(out, &lead("ask"), 11, sentence);
+        if !commands.is_empty() {
+            layout.verbatim(out, &" ".repeat(11), 11, commands);
+        }
     }
     for line in &found.prove {
-        row("show", line);
+        layout.verbatim(out, &lead("show"), 11, line);
     }
 }
 

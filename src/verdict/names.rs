@@ -9,6 +9,7 @@ use super::private::{
 use super::{Context, Fault, Warning};
 use crate::cause::Cause;
 use crate::check::Check;
+pub(super) use crate::culprit::server_names;
 use crate::finding::Culprit;
 use crate::model::{Expect, Host};
 use crate::observation::{
@@ -57,11 +58,6 @@ pub(super) fn servers_of(dns: &DnsObservation) -> Vec<SocketAddr> {
 
 pub(super) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
-}
-
-/// Addresses of servers without the usual port.
-pub(crate) fn server_names(servers: &[SocketAddr]) -> String {
-    list(servers.iter().map(|s| if s.port() == 53 { s.ip().to_string() } else { s.to_string() }))
 }
 
 // ----------------------------------------------------------------------------- no answer at all

@@ -187,19 +187,3 @@ pub fn private_endpoints(plan: &Plan, routes: &Routes, network: &NetworkFacts) -
         "through the proxy {url} {who}, which should be reached directly; add {go} to NO_PROXY or to [proxy] no_proxy"
     ))
 }
-
-// ------------------------------------------------------------------------------------- commands
-
-/// A command that proves a fault, made to go the way that was measured.
-pub(crate) fn in_command(command: &str, observation: &Observation) -> String {
-    let Some(proxy) = observation.through() else { return command.to_owned() };
-    let place = proxy.url.trim_start_matches("http://");
-    command
-        .replace("\"$HTTPS_PROXY\"", &proxy.url)
-        .replace(
-            "openssl s_client -connect ",
-            &format!("openssl s_client -proxy {place} -connect "),
-        )
-        .replace("--resolve {host}:{port}:{address}", &format!("-x {}", proxy.url))
-        .replace("{address}", "{host}")
-}

@@ -47,7 +47,7 @@ fn article(page: &Page<'_>, number: usize, finding: &Finding) -> Markup {
                 @if !finding.fix.is_empty() {
                     div {
                         h4 { "What to ask for" }
-                        ol { @for step in &finding.fix { li { (rich(step)) } } }
+                        ol { @for line in &finding.fix { li { (step(line)) } } }
                     }
                 }
             }
@@ -57,6 +57,15 @@ fn article(page: &Page<'_>, number: usize, finding: &Finding) -> Markup {
             }
             (explained(page, finding))
         }
+    }
+}
+
+/// A sentence, and the commands below it.
+fn step(text: &str) -> Markup {
+    let (sentence, commands) = text.split_once('\n').unwrap_or((text, ""));
+    html! {
+        (rich(sentence))
+        @if !commands.is_empty() { pre { code { (clean_lines(commands)) } } }
     }
 }
 
