@@ -193,12 +193,12 @@ struct Spot<'a> {
 }
 
 impl<'a> Spot<'a> {
-    fn new(case: &Case<'a>, cause: Cause) -> Self {
+    fn new(case: &Case<'a>, blamed: Cause) -> Self {
         let target = &case.check.target;
         let addresses = &case.verdict.addresses;
         let ip = addresses
             .iter()
-            .find(|a| a.cause == Some(cause))
+            .find(|a| a.cause == Some(blamed))
             .or_else(|| addresses.iter().find(|a| a.status != Status::Pass))
             .or(addresses.first())
             .map(|a| a.ip)

@@ -12,9 +12,10 @@ use vnetprobe::finding::{self, Finding};
 use vnetprobe::machine::Machine;
 use vnetprobe::model::{Cloud, Elapsed, Expect, Host, Kind, Proof, Status};
 use vnetprobe::observation::{
-    AboveTcp, AddressRecord, Alias, Answer, Climb, ClimbOutcome, ConnectFailure, DnsFailure,
-    DnsObservation, Exchange, ExchangeOutcome, LocalTrouble, Observation, Rcode, ServerObservation,
-    ServerRole, TlsFailure, TlsObservation, TlsOutcome, UdpObservation, UdpOutcome,
+    AboveTcp, AddressRecord, Alias, Answer, CertificateFacts, Climb, ClimbOutcome, ConnectFailure,
+    DnsFailure, DnsObservation, Exchange, ExchangeOutcome, LocalTrouble, Observation, Rcode,
+    ServerObservation, ServerRole, TlsFailure, TlsObservation, TlsOutcome, Trust, TrustResult,
+    UdpObservation, UdpOutcome,
 };
 use vnetprobe::parameters::NetworkFacts;
 use vnetprobe::plan::Plan;
@@ -508,4 +509,295 @@ fn a_failure_blocks_only_the_scenarios_that_need_it() {
     let states = scenarios(&["studio", "images", "notebooks"], &reports(rows));
     let states: Vec<ScenarioStatus> = states.iter().map(|s| s.status).collect();
     assert_eq!(states, [Blocked, Ready, Blocked]);
+}
+
+// --------------------------------------------------------------- one fault however it is called
+
+fn unlinked(host: &str, zone: &str) -> Row {
+    let (name, _) = host.split_once('.').unwrap();
+    row("a", host, 443)
+        .private()
+        .resolved("10.0.0.4", &[&format!("{name}.{zone}"), "front.example"], "20.140.1.1")
+        .climbed(connected(AboveTcp::Nothing { closed: false }))
+}
+
+fn public(host: &str, port: u16) -> Row {
+    row("a", host, port).resolved("10.0.0.4", &[], "20.140.1.9")
+}
+
+fn handshake(failure: TlsFailure) -> ClimbOutcome {
+    connected(AboveTcp::Tls(Box::new(TlsObservation {
+        elapsed: QUICK,
+        chain: Vec::new(),
+        trust: None,
+        client_certificate_asked: false,
+        outcome: TlsOutcome::Failed(failure),
+    })))
+}
+
+fn cut(host: &str) -> Row {
+    let end = handshake(TlsFailure::Reset { heard: false });
+    public(host, 443).kind(Kind::Tls).climbed(end)
+}
+
+#[test]
+fn what_goes_wrong_at_a_wrong_address_is_no_fault_of_its_own() {
+    let host = "one.file.core.usgovcloudapi.net";
+    let zone = "privatelink.file.core.usgovcloudapi.net";
+    let aliases = [format!("one.{zone}")];
+    let aliases: Vec<&str> = aliases.iter().map(String::as_str).collect();
+    let other = format!("two.{zone}");
+    let found = findings(vec![
+        unlinked(host, zone),
+        // No expectation of the address, so the check blames the port.
+        row("smb", host, 445).resolved("10.0.0.4", &aliases, "20.140.1.1").climbed(dropped()),
+        // Another host of the same zone, known only by its alias.
+        row("b", "two.file.core.usgovcloudapi.net", 445)
+            .resolved("10.0.0.4", &[&other], "20.140.1.2")
+            .climbed(dropped()),
+    ]);
+    let [only] = found.as_slice() else { panic!("{:?}", causes(&found)) };
+    assert_eq!(only.cause, Cause::PrivateZoneNotLinked);
+    assert_eq!(only.explains.len(), 3);
+    assert_eq!(only.evidence.len(), 1, "{:?}", only.evidence);
+    assert!(only.title.contains(host), "{}", only.title);
+}
+
+#[test]
+fn a_server_that_sees_no_private_zone_is_one_fault() {
+    let zones = ["blob.core.usgovcloudapi.net", "vault.usgovcloudapi.net", "azurecr.us"];
+    let rows =
+        || zones.map(|zone| unlinked(&format!("x.{zone}"), &format!("privatelink.{zone}"))).into();
+    let found = findings(rows());
+    let [only] = found.as_slice() else { panic!("{:?}", causes(&found)) };
+    assert_eq!(
+        only.title,
+        "DNS server 10.0.0.4 sees no private zone: 3 hosts resolve to public addresses"
+    );
+    // One zone that is seen makes the others single faults.
+    let mut rows: Vec<Row> = rows();
+    rows.push(row("seen", "y.notebooks.usgovcloudapi.net", 443).private());
+    assert_eq!(findings(rows).len(), 3);
+}
+
+#[test]
+fn one_firewall_that_filters_names_is_one_fault() {
+    let found = findings(vec![
+        cut("pypi.org"),
+        cut("mcr.microsoft.com"),
+        row("private", "x.blob.core.usgovcloudapi.net", 443)
+            .kind(Kind::Tls)
+            .climbed(handshake(TlsFailure::Closed { heard: false })),
+    ]);
+    let [only] = found.as_slice() else { panic!("{:?}", causes(&found)) };
+    assert_eq!((only.cause, only.explains.len()), (Cause::TlsClosed, 3));
+    assert_eq!(only.culprit.to_string(), "port 443 toward public addresses");
+    let rule = only.fix.iter().find(|step| step.contains("--target-fqdns")).unwrap();
+    assert!(rule.contains("pypi.org mcr.microsoft.com x.blob.core.usgovcloudapi.net"), "{rule}");
+}
+
+#[test]
+fn nothing_that_answers_on_any_port_is_one_fault() {
+    let silent = |port| move |name: &str| row("p", name, port).climbed(dropped());
+    let rows: Vec<Row> = ["a.example", "b.example"]
+        .map(silent(443))
+        .into_iter()
+        .chain(["c.example", "d.example"].map(silent(445)))
+        .collect();
+    let found = findings(rows);
+    let [only] = found.as_slice() else { panic!("{:?}", causes(&found)) };
+    assert_eq!(only.title, "No answer from any port of 4 hosts (private addresses)");
+    assert_eq!(only.explains.len(), 4);
+    // One that answers, and it is about ports again.
+    let mut rows: Vec<Row> = ["a.example", "b.example"].map(silent(443)).into();
+    rows.extend(["c.example", "d.example"].map(silent(445)));
+    rows.push(row("ok", "e.example", 22));
+    assert_eq!(findings(rows).len(), 2);
+}
+
+#[test]
+fn no_route_is_one_fault_whatever_the_port() {
+    let no_route = || ClimbOutcome::NotConnected {
+        elapsed: QUICK,
+        failure: ConnectFailure::Network(vnetprobe::observation::NetworkError::NetworkUnreachable),
+    };
+    let found = findings(vec![
+        row("a", "a.example", 443).climbed(no_route()),
+        row("b", "b.example", 445).climbed(no_route()),
+        public("c.example", 443).climbed(no_route()),
+        public("d.example", 80).kind(Kind::Tcp).climbed(no_route()),
+    ]);
+    let [only] = found.as_slice() else { panic!("{:?}", causes(&found)) };
+    assert_eq!(
+        (only.cause, only.title.as_str()),
+        (Cause::TcpUnreachable, "There is no route to 4 hosts")
+    );
+}
+
+#[test]
+fn a_dead_server_is_told_once_whether_it_fails_checks_or_only_warns() {
+    let good = answer("b.example", &[], "172.16.0.7");
+    let both = || vec![server("10.0.0.4", &silent()), server("10.0.0.5", &silent())];
+    let mut rows: Vec<Row> = (0..3)
+        .map(|n| {
+            let mut row = row("a", &format!("a{n}.example"), 443).asking(both());
+            row.observation.climbs.clear();
+            row
+        })
+        .collect();
+    rows.push(
+        row("b", "b.example", 443)
+            .asking(vec![server("10.0.0.4", &silent()), server("10.0.0.5", &good)]),
+    );
+    let found = findings(rows);
+    let [only] = found.as_slice() else { panic!("{:?}", causes(&found)) };
+    assert_eq!((only.cause, only.explains.len()), (Cause::DnsTimeout, 4));
+    assert!(
+        only.title.ends_with("not answer: 3 hosts cannot be looked up")
+            || only.title.contains("a0.example"),
+        "{}",
+        only.title
+    );
+}
+
+#[test]
+fn two_dead_servers_are_two_faults() {
+    let rows = ["a.example", "b.example"].map(|host| {
+        let good = answer(host, &[], "172.16.0.7");
+        row("a", host, 443).asking(vec![
+            server("10.0.0.4", &silent()),
+            server("10.0.0.5", &silent()),
+            server("10.0.0.6", &good),
+        ])
+    });
+    let found = findings(rows.into());
+    assert_eq!(causes(&found), [Cause::DnsServerDown; 2]);
+    assert!(found.iter().all(|f| f.explains.len() == 2));
+    assert!(found[0].title.starts_with("DNS server 10.0.0.4 answers nobody"), "{}", found[0].title);
+}
+
+#[test]
+fn a_port_that_every_host_refuses_is_refused_on_the_way() {
+    let refused = |host: &str| {
+        row("r", host, 445).climbed(ClimbOutcome::NotConnected {
+            elapsed: QUICK,
+            failure: ConnectFailure::Network(vnetprobe::observation::NetworkError::Refused),
+        })
+    };
+    let all = || ["a.example", "b.example", "c.example"].map(refused).into_iter();
+    let found = findings(all().collect());
+    let [only] = found.as_slice() else { panic!("{:?}", causes(&found)) };
+    assert_eq!(only.culprit.to_string(), "port 445 toward private addresses");
+    let open = row("ok", "d.example", 445);
+    assert_eq!(findings(all().chain([open]).collect()).len(), 3, "the port is open elsewhere");
+}
+
+#[test]
+fn five_independent_faults_are_five_findings() {
+    let zone = "privatelink.blob.core.usgovcloudapi.net";
+    let dead = |row: Row| {
+        let host = row.check.target.host.to_string();
+        let ip = row.observation.climbs.first().unwrap().ip.to_string();
+        let good = answer(&host, &[], &ip);
+        row.asking(vec![server("10.0.0.4", &good), server("10.0.0.9", &silent())])
+    };
+    let mut rows = vec![
+        // An unlinked zone, and what follows from it.
+        unlinked("one.blob.core.usgovcloudapi.net", zone),
+        unlinked("two.blob.core.usgovcloudapi.net", zone),
+        // A filtered name, twice.
+        cut("pypi.org"),
+        cut("files.pythonhosted.org"),
+        // A blocked port.
+        row("smb", "mlstore.file.core.usgovcloudapi.net", 445).kind(Kind::Smb).climbed(dropped()),
+        // A name that is not there.
+        row("n", "typo.example", 443).asking(vec![server(
+            "10.0.0.4",
+            &ExchangeOutcome::Answer(Answer {
+                rcode: Rcode::NxDomain,
+                chain: Vec::new(),
+                chain_loops: false,
+                addresses: Vec::new(),
+                negative_ttl: None,
+            }),
+        )]),
+    ];
+    // A dead second server, which every healthy check warns about.
+    rows.extend((0..10).map(|n| dead(row("ok", &format!("h{n}.example"), 443))));
+    let found = findings(rows);
+    assert_eq!(found.len(), 5, "{:?}", causes(&found));
+    let explained: usize = found.iter().map(|f| f.explains.len()).sum();
+    assert_eq!(explained, 16);
+    assert!(found.iter().all(|f| !f.fix.is_empty() && !f.prove.is_empty()));
+}
+
+fn shown(host: &str, chain: Vec<CertificateFacts>, trust: TrustResult) -> Row {
+    let trust = Trust { host: trust.clone(), configured: None, mozilla: trust };
+    let tls = TlsObservation {
+        elapsed: QUICK,
+        chain,
+        trust: Some(trust),
+        client_certificate_asked: false,
+        outcome: TlsOutcome::Established {
+            version: "TLSv1.3".into(),
+            cipher: "TLS13_AES_256_GCM_SHA384".into(),
+            then: None,
+        },
+    };
+    public(host, 443).kind(Kind::Tls).climbed(connected(AboveTcp::Tls(Box::new(tls))))
+}
+
+fn certificate(subject: &str, issuer: &str, until: &str) -> CertificateFacts {
+    CertificateFacts {
+        subject: format!("CN={subject}"),
+        issuer: format!("CN={issuer}"),
+        names: vec![subject.into()],
+        more_names: 0,
+        not_before: "2025-01-01T00:00:00Z".parse().unwrap(),
+        not_after: until.parse().unwrap(),
+        self_signed: false,
+        sha256: format!("{subject} of {issuer}"),
+        issuer_url: None,
+    }
+}
+
+const PAST: &str = "2026-10-01T00:00:00Z";
+const FUTURE: &str = "2027-10-01T00:00:00Z";
+
+#[test]
+fn an_expired_intermediate_is_one_fault_and_expired_servers_are_several() {
+    let by_issuer = ["a.contoso.mil", "b.contoso.mil"].map(|host| {
+        let leaf = certificate(host, "Contoso Issuing 3", FUTURE);
+        let issuing = certificate("Contoso Issuing 3", "Contoso Root", PAST);
+        shown(host, vec![leaf, issuing], TrustResult::Expired)
+    });
+    let found = findings(by_issuer.into());
+    let [only] = found.as_slice() else { panic!("{:?}", causes(&found)) };
+    assert_eq!(only.culprit.to_string(), "issuer CN=Contoso Issuing 3");
+    assert!(only.title.contains("CN=Contoso Issuing 3"), "{}", only.title);
+    let own = ["a.contoso.mil", "b.contoso.mil"].map(|host| {
+        shown(host, vec![certificate(host, "Contoso Issuing 3", PAST)], TrustResult::Expired)
+    });
+    assert_eq!(findings(own.into()).len(), 2);
+}
+
+#[test]
+fn unrelated_certificates_that_are_all_expired_are_a_wrong_clock() {
+    let rows = ["a", "b", "c"].map(|name| {
+        let host = format!("{name}.example");
+        let leaf = certificate(&host, &format!("CA {name}"), PAST);
+        shown(&host, vec![leaf], TrustResult::Expired)
+    });
+    let found = findings(rows.into());
+    let [only] = found.as_slice() else { panic!("{:?}", causes(&found)) };
+    assert_eq!(only.title, "Certificates of 3 hosts have all expired by the clock of this machine");
+    assert!(only.fix[0].starts_with("Admin of this machine: "), "{:?}", only.fix);
+}
+
+#[test]
+fn one_certificate_on_several_names_is_one_fault() {
+    let wildcard = || certificate("*.contoso.mil", "Contoso Issuing 3", PAST);
+    let rows = ["a.contoso.mil", "b.contoso.mil"]
+        .map(|host| shown(host, vec![wildcard()], TrustResult::Expired));
+    assert_eq!(causes(&findings(rows.into())), [Cause::TlsExpired]);
 }

@@ -6,6 +6,7 @@ use super::shell::{word, words};
 use super::tags::{Use, usable};
 use super::{Facts, Spot, unique};
 use crate::model::Kind;
+use crate::observation::ServerObservation;
 use crate::resolution::privatelink_zone;
 
 /// The two zones of a workspace's private endpoint, by the endings of the clouds.
@@ -65,7 +66,7 @@ pub(super) fn add_records(facts: &Facts<'_>, zone: &str) -> Vec<String> {
 fn record_of(spot: &Spot<'_>, zone: &str) -> Option<String> {
     let dns = spot.dns()?;
     let ending = format!(".{zone}");
-    let mut aliases = dns.servers.iter().flat_map(|server| server.chain());
+    let mut aliases = dns.servers.iter().flat_map(ServerObservation::chain);
     let record = aliases.find_map(|alias| alias.to.strip_suffix(&ending))?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     (record.chars().all(plain) && !record.starts_with('-')).then(|| record.to_owned())
@@ -73,7 +74,7 @@ fn record_of(spot: &Spot<'_>, zone: &str) -> Option<String> {
 
 /// The endpoint's IPv4 address as declared, else as the reference server tells it.
 fn known_address(facts: &Facts<'_>, spot: &Spot<'_>) -> Option<IpAddr> {
-    let told = || spot.dns()?.reference().map(crate::observation::ServerObservation::addresses);
+    let told = || spot.dns()?.reference().map(ServerObservation::addresses);
     let declared = spot.check.expectation.declared.iter().copied();
     declared.chain(told().unwrap_or_default()).find(|ip| ip.is_ipv4() && facts.is_private(*ip))
 }
@@ -138,12 +139,28 @@ fn destinations(facts: &Facts<'_>, spots: &[&Spot<'_>], purpose: Use) -> Vec<Str
     }))
 }
 
-/// One network rule of Azure Firewall for addresses and ports.
+/// Whether a network rule must name the host: a public one without a usable tag, whose addresses
+/// change.
+pub(super) fn needs_its_name(facts: &Facts<'_>, spot: &Spot<'_>) -> bool {
+    let public = spot.ip.is_none_or(|ip| !facts.is_private(ip));
+    let tag = spot.check.service_tag.as_deref();
+    let tag = tag.and_then(|tag| usable(facts.situation.cloud, tag, Use::Firewall));
+    public && tag.is_none() && spot.host.name().is_some()
+}
+
+/// One network rule of Azure Firewall for addresses, or for names, and ports.
 pub(super) fn network_rule(facts: &Facts<'_>, spots: &[&Spot<'_>]) -> String {
+    let names: Vec<&str> = unique(spots.iter().filter_map(|spot| spot.host.name()));
+    let by_name = spots.iter().all(|spot| needs_its_name(facts, spot));
+    let (rule, to) = if by_name {
+        ("vnetprobe-hosts", format!("--destination-fqdns {}", words(names)))
+    } else {
+        let addresses = words(destinations(facts, spots, Use::Firewall));
+        ("vnetprobe-addresses", format!("--destination-addresses {addresses}"))
+    };
     format!(
-        "{COLLECTION} --rule-name vnetprobe-addresses --rule-type NetworkRule --source-addresses {} --destination-addresses {} --destination-ports {} --ip-protocols {}",
+        "{COLLECTION} --rule-name {rule} --rule-type NetworkRule --source-addresses {} {to} --destination-ports {} --ip-protocols {}",
         word(&facts.source_network(spots.first().and_then(|spot| spot.ip))),
-        words(destinations(facts, spots, Use::Firewall)),
         words(ports(spots)),
         carried_by(spots)
     )

@@ -86,8 +86,11 @@ fn missing_name(facts: &Facts<'_>, who: &str, names: &str) -> Vec<String> {
 
 fn silent_server(who: &str, from: &str) -> Vec<String> {
     vec![
-        Owner::Dns.asked(&format!("bring {who} back, or take it off the DNS servers of the VNet.")),
-        Owner::Firewall.asked(&format!("if it runs, allow UDP and TCP 53 from {from} to {who}.")),
+        Owner::Dns.asked(&format!(
+            "bring {who} back, or remove from the DNS servers of the VNet what no longer runs."
+        )),
+        Owner::Firewall
+            .asked(&format!("where it runs, allow UDP and TCP 53 from {from} to {who}.")),
     ]
 }
 
@@ -202,7 +205,13 @@ fn no_record(facts: &Facts<'_>) -> Vec<String> {
 
 fn no_endpoint(facts: &Facts<'_>, names: &str) -> Vec<String> {
     let mut fix = vec![Owner::Workspace.asked_with(
-        &format!("create or approve the private endpoint for {names}; no alias of it passes a privatelink name."),
+        &format!(
+            "create or approve the private endpoint for {names}{}; no privatelink name is in the alias chain.",
+            match facts.situation.workspace {
+                "" => String::new(),
+                workspace => format!(" (workspace {workspace})"),
+            }
+        ),
         ["az network private-endpoint-connection list --id RESOURCE_ID -o table"],
     )];
     if facts.names().iter().any(|name| name.contains(".instances.")) {

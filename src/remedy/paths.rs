@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::azure::{application_rule, network_rule, nsg_rules, protocol};
+use super::azure::{application_rule, needs_its_name, network_rule, nsg_rules, protocol};
 use super::{Facts, Owner, Spot, listed, unique};
 use crate::cause::Cause;
 use crate::culprit::Culprit;
@@ -76,9 +76,17 @@ fn by_name<'f, 'a>(facts: &'f Facts<'a>) -> (Vec<&'f Spot<'a>>, Vec<&'f Spot<'a>
             (spot.port, spot.kind),
             (443, Kind::Tls | Kind::Https | Kind::Websocket) | (80, Kind::Http)
         );
+        // What filters private names too is an application rule's doing.
         let public = spot.ip.is_none_or(|ip| !facts.is_private(ip));
-        reads_names && public && spot.host.name().is_some()
+        reads_names && (public || filters_names(facts.cause)) && spot.host.name().is_some()
     })
+}
+
+fn filters_names(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::TlsSniBlocked | Cause::TlsClosed | Cause::HttpFirewallDeny | Cause::HttpClosed
+    )
 }
 
 /// Rules that would let everything of this fault pass.
@@ -96,14 +104,21 @@ fn allow(facts: &Facts<'_>, why: &str) -> Vec<String> {
             [application_rule(facts, &named)],
         ));
     }
-    if !addressed.is_empty() {
+    let (by_host, by_address): (Vec<&Spot<'_>>, Vec<&Spot<'_>>) =
+        addressed.into_iter().partition(|spot| needs_its_name(facts, spot));
+    for (spots, note) in
+        [(by_address, ""), (by_host, " (names in network rules need the firewall's DNS proxy)")]
+    {
+        if spots.is_empty() {
+            continue;
+        }
         fix.push(Owner::Firewall.asked_with(
             &format!(
-                "{why} A network rule from {} to {}:",
-                facts.source_network(addressed.first().and_then(|spot| spot.ip)),
-                listed(&unique(addressed.iter().map(|spot| place(spot)))),
+                "{why} A network rule from {} to {}{note}:",
+                facts.source_network(spots.first().and_then(|spot| spot.ip)),
+                listed(&unique(spots.iter().map(|spot| place(spot)))),
             ),
-            [network_rule(facts, &addressed)],
+            [network_rule(facts, &spots)],
         ));
     }
     fix
@@ -119,30 +134,34 @@ fn place(spot: &Spot<'_>) -> String {
 }
 
 fn dropped(facts: &Facts<'_>) -> Vec<String> {
-    let mut fix = allow(facts, "the packets are dropped; allow them.");
     let all: Vec<&Spot<'_>> = facts.spots.iter().collect();
-    if let Some(rules) = nsg_rules(facts, &all) {
-        fix.push(
-            Owner::Firewall.asked_with(
-                "if a network security group drops them, the same there:",
-                rules.lines(),
-            ),
-        );
-    }
+    let (named, addressed) = by_name(facts);
+    // Azure Firewall completes the handshake on these two ports whatever its rules say.
+    let not_its_doing = !named.is_empty() && addressed.is_empty();
     let private = facts.addresses().iter().any(|ip| facts.is_private(*ip));
-    fix.push(Owner::Network.asked_with(
-        &format!(
-            "if the rules allow it, check the route to {}{}.",
-            listed(&facts.addresses()),
-            if private {
-                "; a firewall before a private endpoint must translate sources, or replies take another way"
-            } else {
-                ""
-            }
+    let where_to = listed(&facts.addresses());
+    let why = match (not_its_doing, private) {
+        (true, _) => format!(
+            "check the route to {where_to} first; Azure Firewall accepts connections on 80 and 443 by itself, so its rules drop none there."
         ),
+        (false, true) => format!(
+            "if the rules allow it, check the route to {where_to}; a firewall before a private endpoint must translate sources, or replies take another way."
+        ),
+        (false, false) => format!("if the rules allow it, check the route to {where_to}."),
+    };
+    let route = Owner::Network.asked_with(
+        &why,
         ["az network nic show-effective-route-table -g RESOURCE_GROUP -n NIC -o table"],
-    ));
-    fix
+    );
+    let allowed = allow(facts, "if it drops the packets, allow them.");
+    let group = nsg_rules(facts, &all).map(|rules| {
+        Owner::Firewall
+            .asked_with("if a network security group drops them, the same there:", rules.lines())
+    });
+    if not_its_doing {
+        return Some(route).into_iter().chain(group).chain(allowed).collect();
+    }
+    allowed.into_iter().chain(group).chain(Some(route)).collect()
 }
 
 fn prohibited(facts: &Facts<'_>) -> Vec<String> {
@@ -190,9 +209,13 @@ fn filtered(facts: &Facts<'_>) -> Vec<String> {
     };
     let mut fix = allow(facts, why);
     if !private.is_empty() {
+        let endpoints = listed(&unique(private.iter().filter_map(|spot| spot.ip)));
+        fix.push(Owner::Dns.asked(&format!(
+            "link the private zones of {} to the VNet of the firewall as well: it resolves the names of application rules by itself.",
+            listed(&unique(private.iter().filter_map(|spot| spot.host.name())))
+        )));
         fix.push(Owner::Network.asked(&format!(
-            "say why traffic to the private endpoints {} passes a firewall; it need not.",
-            listed(&unique(private.iter().filter_map(|spot| spot.ip)))
+            "say why traffic to the private endpoints {endpoints} passes a firewall; it need not."
         )));
     }
     if facts.cause == Cause::TlsClosed {

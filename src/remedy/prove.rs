@@ -43,20 +43,20 @@ fn names(facts: &Facts<'_>) -> Option<Vec<String>> {
     let servers = facts.servers();
     let first = servers.first().copied();
     let ask = |options: &str, family: &str| dig(first, options, name, family);
+    let each = |options: &str| match servers.as_slice() {
+        [] => vec![ask(options, "A")],
+        servers => servers.iter().map(|s| dig(Some(*s), options, name, "A")).collect(),
+    };
     let reference = facts.first.dns().and_then(|dns| dns.reference()).map(|r| r.server);
     let shown = "+noall +answer +comments";
     let mut all = match facts.cause {
         Cause::DnsNxdomain | Cause::DnsRefused | Cause::PrivateRecordMissing => vec![ask("", "A")],
         Cause::DnsNodata => vec![ask("", "A"), ask("", "AAAA")],
         Cause::DnsServfail => vec![ask("", "A"), ask("+cdflag", "A")],
-        Cause::DnsTimeout | Cause::DnsServerDown => {
-            servers.iter().map(|server| dig(Some(*server), "", name, "A")).collect()
-        }
+        Cause::DnsTimeout | Cause::DnsServerDown => each(""),
         Cause::DnsUnreachable => vec![ask("", "A"), route(first.map(|s| s.ip()))],
         Cause::DnsTcpBlocked => vec![ask("+ignore +bufsize=1232", "A"), ask("+tcp", "A")],
-        Cause::DnsServersDisagree => {
-            servers.iter().map(|server| dig(Some(*server), "+short", name, "A")).collect()
-        }
+        Cause::DnsServersDisagree => each("+short"),
         Cause::HostsFileOverride => {
             vec![format!("grep -inwF {} /etc/hosts", word(name)), ask("+short", "A")]
         }

@@ -2,9 +2,10 @@
 
 use super::paths::targets;
 use super::shell::quote;
-use super::{Facts, Owner, listed};
+use super::{Facts, Owner, listed, unique};
 use crate::cause::Cause;
 use crate::culprit::Culprit;
+use crate::model::Expect;
 use crate::observation::CertificateFacts;
 
 pub(super) fn fix(facts: &Facts<'_>) -> Vec<String> {
@@ -153,37 +154,30 @@ fn applications(facts: &Facts<'_>) -> Option<Vec<String>> {
                 .asked(&format!("if the answer is a block page or a proxy's, allow {targets}.")),
             Owner::Service.asked("if it is the service's own, say what it expects."),
         ],
-        Cause::WebsocketBlocked => vec![
-            Owner::Firewall.asked(&format!(
+        Cause::WebsocketBlocked => {
+            let exempt = Owner::Firewall.asked(&format!(
                 "let WebSockets through to {targets}, usually by exempting it from inspection."
-            )),
-            bypass(facts, "have these names bypass an explicit proxy."),
-        ],
+            ));
+            Some(exempt).into_iter().chain(bypass(facts)).collect()
+        }
         _ => return None,
     })
 }
 
-fn bypass(facts: &Facts<'_>, why: &str) -> String {
-    Owner::Machine.asked_with(
-        why,
-        [format!(
-            "export NO_PROXY=\"$NO_PROXY\"{}",
-            quote(&format!(
-                ",{}",
-                facts
-                    .spots
-                    .iter()
-                    .fold(Vec::new(), |mut names: Vec<String>, spot| {
-                        let name = spot.host_text();
-                        if !names.contains(&name) {
-                            names.push(name);
-                        }
-                        names
-                    },)
-                    .join(",")
-            ))
-        )],
-    )
+/// Private names go around the proxy; public ones are what it is for.
+fn bypass(facts: &Facts<'_>) -> Option<String> {
+    let private = facts.spots.iter().filter(|spot| {
+        spot.check.expectation.expect == Expect::Private
+            || spot.ip.is_some_and(|ip| facts.is_private(ip))
+    });
+    let names = unique(private.map(|spot| spot.host.to_string()));
+    if names.is_empty() {
+        return None;
+    }
+    Some(Owner::Machine.asked_with(
+        "private endpoints must not go through a proxy; let these names bypass it.",
+        [format!("export NO_PROXY=\"$NO_PROXY\"{}", quote(&format!(",{}", names.join(","))))],
+    ))
 }
 
 fn proxies(facts: &Facts<'_>) -> Option<Vec<String>> {
@@ -195,10 +189,6 @@ fn proxies(facts: &Facts<'_>) -> Option<Vec<String>> {
         .unwrap_or_else(|| "the proxy".to_owned());
     let targets = targets(facts);
     let from = facts.source_network(None);
-    let private = facts
-        .spots
-        .iter()
-        .any(|spot| spot.check.expectation.expect == crate::model::Expect::Private);
     let mut fix = match facts.cause {
         Cause::ProxyUnreachable => vec![
             Owner::Machine.asked(&format!("check that {proxy} in HTTPS_PROXY or in [proxy] of probes.toml is right.")),
@@ -216,12 +206,7 @@ fn proxies(facts: &Facts<'_>) -> Option<Vec<String>> {
         ))],
         _ => return None,
     };
-    if private || facts.cause == Cause::ProxyBackendUnreachable {
-        fix.push(bypass(
-            facts,
-            "private endpoints must not go through a proxy; let these names bypass it.",
-        ));
-    }
+    fix.extend(bypass(facts));
     Some(fix)
 }
 

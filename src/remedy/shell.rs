@@ -31,8 +31,6 @@ pub(crate) fn place(ip: IpAddr, port: u16) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_methods, reason = "asks a real shell")]
-
     use proptest::prelude::*;
 
     use super::*;

@@ -62,19 +62,6 @@ impl Layout {
         self.hang_toned(out, lead, lead_width, text, None);
     }
 
-    /// Appends commands so that they can be copied: every line as it is, however wide.
-    pub(super) fn verbatim(self, out: &mut String, lead: &str, lead_width: usize, text: &str) {
-        for (number, line) in text.split('\n').enumerate() {
-            if number == 0 {
-                out.push_str(lead);
-            } else {
-                out.push_str(&" ".repeat(lead_width));
-            }
-            out.push_str(&visible(line));
-            out.push('\n');
-        }
-    }
-
     /// Like [`Self::hang`], with an emphasis on every line of the text.
     pub(super) fn hang_toned(
         self,
@@ -97,6 +84,19 @@ impl Layout {
             }
             out.push('\n');
         }
+    }
+}
+
+/// Appends commands so that they can be copied: every line as it is, however wide.
+pub(super) fn verbatim(out: &mut String, lead: &str, lead_width: usize, text: &str) {
+    for (number, line) in text.split('\n').enumerate() {
+        if number == 0 {
+            out.push_str(lead);
+        } else {
+            out.push_str(&" ".repeat(lead_width));
+        }
+        out.push_str(&visible(line));
+        out.push('\n');
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::evidence;
 use super::headline::Headline;
-use super::layout::{Layout, Tone, sign};
+use super::layout::{Layout, Tone, sign, verbatim};
 use crate::cause::Cause;
 use crate::finding::Finding;
 use crate::model::{Status, visible};
@@ -93,11 +93,11 @@ fn finding(out: &mut String, snapshot: &Snapshot, found: &Finding, layout: Layou
         let (sentence, commands) = step.split_once('\n').unwrap_or((step, ""));
         layout.hang(out, &lead("ask"), 11, sentence);
         if !commands.is_empty() {
-            layout.verbatim(out, &" ".repeat(11), 11, commands);
+            verbatim(out, &" ".repeat(11), 11, commands);
         }
     }
     for line in &found.prove {
-        layout.verbatim(out, &lead("show"), 11, line);
+        verbatim(out, &lead("show"), 11, line);
     }
 }
 
