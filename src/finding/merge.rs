@@ -18,6 +18,9 @@ use crate::resolution::privatelink_zone;
 use crate::snapshot::CheckReport;
 
 pub(super) fn merge<'a>(shares: &mut Vec<Share<'a>>, checks: &'a [Arc<CheckReport>]) {
+    if shares.is_empty() {
+        return;
+    }
     each_silent_server(shares);
     one_server_for_many_names(shares);
     one_hosts_file(shares);
@@ -139,30 +142,38 @@ fn one_workspace_endpoint(shares: &mut [Share<'_>]) {
 /// A warning about a server that a failure blames already, and servers that disagree about a name
 /// whose fault is known.
 fn told_by_another_server(shares: &mut [Share<'_>]) {
-    let failing: Vec<(Cause, Culprit, String)> = shares
-        .iter()
-        .filter(|s| s.status == Status::Fail && s.cause.info().layer == Layer::Dns)
-        .map(|share| (share.cause, share.culprit.clone(), share.host()))
-        .collect();
+    let mut by_host: BTreeMap<String, (Cause, Culprit)> = BTreeMap::new();
+    let mut of_servers: BTreeSet<(Cause, Culprit)> = BTreeSet::new();
+    for share in shares.iter().filter(|share| share.status == Status::Fail) {
+        let fault = (share.cause, share.culprit.clone());
+        if share.cause.info().layer == Layer::Dns {
+            by_host.entry(share.host()).or_insert_with(|| fault.clone());
+        }
+        if matches!(fault.1, Culprit::DnsServers(_)) {
+            of_servers.insert(fault);
+        }
+    }
     for share in shares.iter_mut().filter(|share| share.status == Status::Warn) {
-        let host = share.host();
         let Culprit::DnsServers(servers) = &share.culprit else { continue };
-        let about = |culprit: &Culprit| match culprit {
-            Culprit::DnsServers(blamed) => servers.iter().any(|s| blamed.contains(s)),
-            _ => false,
+        let blamed = |causes: &[Cause]| {
+            let about = |(cause, culprit): &&(Cause, Culprit)| match culprit {
+                Culprit::DnsServers(blamed) => {
+                    causes.contains(cause) && servers.iter().any(|s| blamed.contains(s))
+                }
+                _ => false,
+            };
+            of_servers.iter().find(about).cloned()
         };
-        let known = failing.iter().find(|(cause, culprit, failing_host)| match share.cause {
-            Cause::DnsServerDown => {
-                matches!(cause, Cause::DnsTimeout | Cause::DnsUnreachable) && about(culprit)
-            }
-            Cause::DnsServersDisagree => {
-                *failing_host == host
-                    || (*cause == Cause::PrivateForwarderMissing && about(culprit))
-            }
-            _ => false,
-        });
-        if let Some((cause, culprit, _)) = known {
-            share.blames(*cause, culprit);
+        let known = match share.cause {
+            Cause::DnsServerDown => blamed(&[Cause::DnsTimeout, Cause::DnsUnreachable]),
+            Cause::DnsServersDisagree => by_host.get(&share.host()).map_or_else(
+                || blamed(&[Cause::PrivateForwarderMissing]),
+                |(cause, culprit)| Some((*cause, culprit.clone())),
+            ),
+            _ => None,
+        };
+        if let Some((cause, culprit)) = known {
+            share.blames(cause, &culprit);
             share.follows = true;
         }
     }

@@ -6,8 +6,8 @@ use super::azure::{add_records, forwarded_zones, link_zone, other_workspace_zone
 use super::{Facts, Owner, listed};
 use crate::cause::Cause;
 use crate::culprit::Culprit;
-use crate::resolution::Resolution;
-use crate::resolution::effective;
+use crate::observation::{DnsObservation, ServerObservation};
+use crate::resolution::{Resolution, effective};
 
 /// Azure's own resolver, the same in all clouds and regions.
 const AZURE_DNS: &str = "168.63.129.16";
@@ -138,7 +138,11 @@ fn unlinked(facts: &Facts<'_>, who: &str) -> Vec<String> {
             )));
         }
     }
-    if !azure {
+    // Azure's own resolver answers publicly too, so a forwarder to it would not help yet.
+    let asked_azure = facts.spots.iter().any(|spot| {
+        spot.dns().and_then(DnsObservation::reference).is_some_and(ServerObservation::decides)
+    });
+    if !azure && !asked_azure {
         fix.push(forwarder_step(facts, who, "if the link is there already"));
     }
     let records: Vec<String> = zones.iter().flat_map(|zone| add_records(facts, zone)).collect();
