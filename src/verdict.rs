@@ -85,7 +85,9 @@ impl From<Fault> for Warning {
 pub fn judge(check: &Check, context: Context<'_>, observation: &Observation) -> Verdict {
     let through = observation.through();
     // The proxy resolves names by itself; what they are here matters where they should be private.
-    let asks = through.is_none() || check.expectation.expect == Expect::Private;
+    let asks = through.is_none()
+        || check.expectation.expect == Expect::Private
+        || check.target.host.name().is_none();
     let names =
         if asks { names::judge(check, context, observation) } else { names::Names::default() };
     let climbs = addresses::judge(check, context, observation);

@@ -512,7 +512,7 @@ fn credentials_of_the_environment_and_of_a_file_are_shown_nowhere() {
             let page = daemon.get("/").body;
             let bypassed = "`b.test` in [proxy] no_proxy of the configuration matches";
             assert!(page.contains(&proxy.to_string()));
-            assert!(page.contains("which should be reached directly"), "{page}");
+            assert!(page.contains("a private endpoint should be reached directly"), "{page}");
             for path in ["/api/v1/report", "/api/v1/findings", "/metrics"] {
                 holds_no_secret(&daemon.get(path).body);
             }

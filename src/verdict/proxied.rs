@@ -10,7 +10,7 @@ use crate::observation::{
 };
 use crate::parameters::NetworkFacts;
 use crate::plan::Plan;
-use crate::proxy::{Decision, Routes};
+use crate::proxy::{Decision, Proxy, Routes};
 
 /// Hosts that one sentence names.
 const HOSTS_NAMED: usize = 3;
@@ -176,14 +176,13 @@ pub fn private_endpoints(plan: &Plan, routes: &Routes, network: &NetworkFacts) -
     let (url, all) = (used?, hosts.len());
     hosts.truncate(HOSTS_NAMED);
     let named = hosts.join(", ");
-    let (who, go) = match all {
-        1 => (format!("a private endpoint goes ({named})"), "it"),
-        _ if all > HOSTS_NAMED => {
-            (format!("{all} private endpoints go ({named} and {} more)", all - HOSTS_NAMED), "them")
-        }
-        _ => (format!("{all} private endpoints go ({named})"), "them"),
+    let more =
+        if all > HOSTS_NAMED { format!(" and {} more", all - HOSTS_NAMED) } else { String::new() };
+    let (noun, verb, them) = match all {
+        1 => ("a private endpoint", "is", "it"),
+        _ => ("private endpoints", "are", "them"),
     };
     Some(format!(
-        "through the proxy {url} {who}, which should be reached directly; add {go} to NO_PROXY or to [proxy] no_proxy"
+        "{noun} should be reached directly and {verb} reached through the proxy {url}: {named}{more}; add {them} to NO_PROXY or to [proxy] no_proxy"
     ))
 }
