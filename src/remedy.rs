@@ -22,7 +22,7 @@ use crate::check::Check;
 use crate::culprit::Culprit;
 use crate::limits;
 use crate::machine::Machine;
-use crate::model::{Cloud, Host, Kind, Status, visible};
+use crate::model::{Cloud, Host, Kind, Layer, Status, visible};
 use crate::observation::{DnsObservation, Observation};
 use crate::parameters::NetworkFacts;
 use crate::resolution::effective;
@@ -147,11 +147,18 @@ pub fn remedy(
     let Some(facts) = Facts::new(cause, culprit, cases, situation) else {
         return Remedy { fix: Vec::new(), prove: Vec::new() };
     };
-    let layer =
+    let mut fix =
         names::fix(&facts).or_else(|| paths::fix(&facts)).unwrap_or_else(|| services::fix(&facts));
+    let above = !matches!(cause.info().layer, Layer::Dns | Layer::Proxy | Layer::Local);
+    if let Some(proxy) = facts.first.proxy().filter(|_| above) {
+        let target = facts.first.check.target.authority();
+        fix.insert(0, Owner::Proxy.asked(&format!(
+            "test {target} from the proxy {proxy}; the connection goes through it, and what is wrong is behind it."
+        )));
+    }
     let mut prove = prove::commands(&facts);
     prove.extend(query::denials(&facts));
-    Remedy { fix: with_cloud_set(layer, situation.cloud), prove }
+    Remedy { fix: with_cloud_set(fix, situation.cloud), prove }
 }
 
 /// `az` talks to the public cloud until it is told otherwise; said once, where it is first needed.
@@ -209,7 +216,9 @@ impl<'a> Spot<'a> {
             .or(match &target.host {
                 Host::Ip(ip) => Some(*ip),
                 Host::Name(_) => None,
-            });
+            })
+            // Behind a proxy the addresses of the climbs are the proxy's.
+            .filter(|_| case.observation.is_none_or(|o| o.through().is_none()));
         Self {
             check: case.check,
             observation: case.observation,
@@ -222,6 +231,11 @@ impl<'a> Spot<'a> {
 
     fn dns(&self) -> Option<&'a DnsObservation> {
         self.observation?.dns.as_ref()
+    }
+
+    /// The proxy that the check went through, by its URL without credentials.
+    fn proxy(&self) -> Option<&'a str> {
+        self.observation?.through().map(|proxy| proxy.url.as_str())
     }
 
     /// The name, or the address that stands in its place.
@@ -284,8 +298,14 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// This machine's own address toward an address, when it is known.
+    /// The address that a log on the way shows as the source, when it is known: behind a proxy it
+    /// is not this machine's.
     fn source(&self, toward: Option<IpAddr>) -> Option<IpAddr> {
+        self.own_address(toward).filter(|_| self.first.proxy().is_none())
+    }
+
+    /// This machine's own address toward an address, when it is known.
+    fn own_address(&self, toward: Option<IpAddr>) -> Option<IpAddr> {
         let same = |ip: &IpAddr| toward.is_none_or(|to| to.is_ipv4() == ip.is_ipv4());
         self.spots
             .iter()
@@ -299,7 +319,10 @@ impl<'a> Facts<'a> {
 
     /// The network a rule would name as the source: the subnet of that address.
     fn source_network(&self, toward: Option<IpAddr>) -> String {
-        let Some(source) = self.source(toward) else { return "SOURCE_SUBNET".to_owned() };
+        if self.first.proxy().is_some() && self.cause.info().layer != Layer::Proxy {
+            return "PROXY_SUBNET".to_owned();
+        }
+        let Some(source) = self.own_address(toward) else { return "SOURCE_SUBNET".to_owned() };
         let own = self.situation.machine.addresses.iter();
         own.map(|a| a.network)
             .find(|network| network.addr() == source)

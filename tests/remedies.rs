@@ -79,6 +79,7 @@ struct CheckPart {
     certificates: Vec<String>,
     passes_name: Option<String>,
     proxy: Option<String>,
+    proxy_opens: bool,
 }
 
 fn kind_of(part: &CheckPart) -> Kind {
@@ -209,7 +210,8 @@ fn observation(part: &CheckPart) -> Observation {
             why: String::new(),
             address: None,
             elapsed: Elapsed::default(),
-            outcome: ProxyOutcome::Closed,
+            outcome: if part.proxy_opens { ProxyOutcome::Open } else { ProxyOutcome::Closed },
+            lives: None,
         }),
         ..Observation::default()
     }
@@ -231,6 +233,7 @@ fn culprit(part: &CheckPart) -> Culprit {
         "name" => Culprit::Name(rest.to_owned()),
         "service" => Culprit::Service(rest.to_owned()),
         "issuer" => Culprit::Issuer(rest.to_owned()),
+        "proxy" => Culprit::Proxy(rest.to_owned()),
         "path" => Culprit::Path {
             port: part.port.expect("a port"),
             private: part.ip.is_some_and(is_private),

@@ -32,7 +32,6 @@ pub(super) fn merge<'a>(shares: &mut Vec<Share<'a>>, checks: &'a [Arc<CheckRepor
     one_inspection(shares);
     one_certificate(shares);
     one_clock(shares);
-    one_proxy(shares);
     told_by_another_server(shares);
     consequences(shares);
 }
@@ -464,15 +463,6 @@ fn one_clock(shares: &mut [Share<'_>]) {
             for share in shares.iter_mut().filter(|share| share.cause == cause) {
                 share.culprit = Culprit::Machine;
             }
-        }
-    }
-}
-
-fn one_proxy(shares: &mut [Share<'_>]) {
-    for share in shares.iter_mut().filter(|share| share.cause.info().layer == Layer::Proxy) {
-        let proxy = share.report.observation.as_ref().and_then(|o| o.proxy.as_ref());
-        if let Some(proxy) = proxy {
-            share.culprit = Culprit::Service(proxy.url.clone());
         }
     }
 }

@@ -83,7 +83,16 @@ fn names(facts: &Facts<'_>) -> Option<Vec<String>> {
 /// The simplest connection of the target's kind.
 fn connect(spot: &Spot<'_>) -> String {
     let flags = if spot.kind == Kind::Udp { "-uvz -w 3" } else { "-vz -w 5" };
-    format!("nc {flags} {} {}", address(spot), spot.port)
+    let proxy =
+        proxy_place(spot).map_or_else(String::new, |place| format!(" -X connect -x {place}"));
+    format!("nc {flags}{proxy} {} {}", address(spot), spot.port)
+}
+
+/// Host and port of the proxy on the way.
+fn proxy_place(spot: &Spot<'_>) -> Option<String> {
+    let url = spot.proxy()?;
+    let place = url.strip_prefix("http://").unwrap_or(url);
+    Some(word(place.trim_end_matches('/')))
 }
 
 fn address(spot: &Spot<'_>) -> String {
@@ -158,7 +167,8 @@ fn handshake(facts: &Facts<'_>, spot: &Spot<'_>, name: Option<&str>, options: &s
     let name = name.map_or_else(String::new, |name| format!(" -servername {}", word(name)));
     let ca = ca_file(facts).map_or_else(String::new, |file| format!(" -CAfile {file}"));
     let options = if options.is_empty() { String::new() } else { format!(" {options}") };
-    format!("openssl s_client -connect {at}{name}{ca}{options} </dev/null")
+    let proxy = proxy_place(spot).map_or_else(String::new, |place| format!(" -proxy {place}"));
+    format!("openssl s_client{proxy} -connect {at}{name}{ca}{options} </dev/null")
 }
 
 /// A name that is not filtered: the one that an experiment got through with, else one that every
@@ -248,8 +258,12 @@ fn http(facts: &Facts<'_>, spot: &Spot<'_>, scheme: &str, options: &str) -> Stri
     let pin = if pin.is_empty() { pin } else { format!(" --resolve {}", word(&pin)) };
     let ca = ca_file(facts).filter(|_| scheme == "https");
     let ca = ca.map_or_else(String::new, |file| format!(" --cacert {file}"));
+    let way = match spot.proxy() {
+        Some(proxy) => format!(" -x {}", word(proxy)),
+        None => " --noproxy '*'".to_owned(),
+    };
     format!(
-        "curl -gsSi --max-time 10 --noproxy '*'{pin}{ca}{options} {}",
+        "curl -gsSi --max-time 10{way}{pin}{ca}{options} {}",
         word(&format!("{scheme}://{authority}{path}"))
     )
 }

@@ -6,7 +6,7 @@ use crate::check::Check;
 use crate::finding::Culprit;
 use crate::model::{Expect, Host};
 use crate::observation::{
-    ConnectFailure, LocalTrouble, NetworkError, Observation, ProxyObservation, ProxyOutcome,
+    ConnectFailure, LocalTrouble, NetworkError, ProxyObservation, ProxyOutcome,
 };
 use crate::parameters::NetworkFacts;
 use crate::plan::Plan;
