@@ -55,6 +55,7 @@ pub(super) fn title(cause: Cause, culprit: &Culprit, hosts: &[String], answers: 
         .or_else(|| private(cause, culprit, &hosts))
         .or_else(|| paths(cause, culprit, &hosts))
         .or_else(|| certificates(cause, culprit, &hosts))
+        .or_else(|| proxies(cause, culprit, &hosts))
         .unwrap_or_else(|| above(cause, &hosts))
 }
 
@@ -232,6 +233,20 @@ fn certificates(cause: Cause, culprit: &Culprit, hosts: &Hosts) -> Option<String
     })
 }
 
+fn proxies(cause: Cause, culprit: &Culprit, hosts: &Hosts) -> Option<String> {
+    let proxy = match culprit {
+        Culprit::Proxy(url) => format!("proxy {url}"),
+        _ => "the proxy".to_owned(),
+    };
+    Some(match cause {
+        Cause::ProxyUnreachable => format!("No way through {proxy} to {hosts}"),
+        Cause::ProxyDenied => format!("Refusal by {proxy} to connect to {hosts}"),
+        Cause::ProxyAuthRequired => format!("Credentials demanded by {proxy} for {hosts}"),
+        Cause::ProxyBackendUnreachable => format!("No connection from {proxy} to {hosts}"),
+        _ => return None,
+    })
+}
+
 fn above(cause: Cause, hosts: &Hosts) -> String {
     match cause {
         Cause::TlsSniBlocked => format!("Firewall filters {hosts} by name"),
@@ -245,10 +260,6 @@ fn above(cause: Cause, hosts: &Hosts) -> String {
             hosts.does("refuses requests from this network", "refuse requests from this network")
         }
         Cause::WebsocketBlocked => format!("WebSockets to {hosts} do not get through"),
-        Cause::ProxyUnreachable => format!("Proxy cannot be reached, and {hosts} only through it"),
-        Cause::ProxyDenied => format!("Proxy refuses to connect to {hosts}"),
-        Cause::ProxyAuthRequired => format!("Proxy demands credentials for {hosts}"),
-        Cause::ProxyBackendUnreachable => format!("Proxy cannot reach {hosts}"),
         _ => format!("{}: {hosts}", cause.info().title),
     }
 }
