@@ -10,7 +10,7 @@ use crate::observation::{
 };
 use crate::parameters::NetworkFacts;
 use crate::plan::Plan;
-use crate::proxy::{Decision, Proxy, Routes};
+use crate::proxy::{Decision, Routes};
 
 /// Hosts that one sentence names.
 const HOSTS_NAMED: usize = 3;
