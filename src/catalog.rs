@@ -2,6 +2,10 @@
 //!
 //! They are embedded in the binary and can be replaced by a file, so every rule that the rest of
 //! the program relies on is checked here, and every row that breaks one is named.
+//!
+//! A row of kind `https` or `websocket` asks for its `path` (`/` unless it says so). Its `service`
+//! (`storage`, `key_vault`, `container_registry`, `workspace`) says whose answers to expect there, so
+//! that something else that answers is noticed; without it any answer but a refusal is good.
 
 use std::collections::BTreeSet;
 
@@ -175,6 +179,9 @@ fn requirement(row: raw::Requirement, flaws: &mut Flaws<'_>) -> Option<Requireme
     if !row.path.starts_with('/') || row.path.contains(char::is_whitespace) {
         flaws.add(format_args!("path: `{}` does not begin with / or has a blank", row.path));
     }
+    if row.service.is_some() && row.kind != Some(Kind::Https) {
+        flaws.add("service: only kind https gets a service's answer");
+    }
     if row.direction == Direction::Inbound && row.untestable.is_none() {
         flaws.add("inbound traffic cannot be tested from inside: say so in `untestable`");
     }
@@ -199,6 +206,7 @@ fn requirement(row: raw::Requirement, flaws: &mut Flaws<'_>) -> Option<Requireme
         source: row.source,
         purpose: row.purpose,
         path: row.path,
+        service: row.service,
     })
 }
 
@@ -374,6 +382,8 @@ mod tests {
             ("expect", "hosts = []\nexpect", "row: `hosts` is empty"),
             ("expect", "zone = \"a b\"\nexpect", "row: zone"),
             ("expect", "path = \"x\"\nexpect", "row: path"),
+            ("expect", "service = \"key_vault\"\nexpect", "row: service: only kind https"),
+            ("expect", "service = \"fax\"\nexpect", "unknown variant `fax`"),
             ("expect", "note = 1\nexpect", "unknown field `note`"),
         ] {
             let text = format!("{HEAD}{}", ROW.replacen(from, to, 1));

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::model::{Expect, Host, Kind, Proof, authority};
+use crate::model::{Expect, Host, Kind, Proof, Service, authority};
 
 /// What is measured: one host, one port, one kind. Measured once however many requirements need it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,6 +59,8 @@ pub struct Check {
     pub required: bool,
     /// The host is a public service: its certificate comes from a public CA unless someone inspects TLS.
     pub public_service: bool,
+    /// Whose answers to expect, where their shape is known.
+    pub service: Option<Service>,
     /// The service tag a firewall rule would name, if one exists.
     pub service_tag: Option<String>,
     /// What it is for.

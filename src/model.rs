@@ -144,6 +144,20 @@ words! {
 }
 
 words! {
+    /// Services whose answers without credentials are known.
+    Service {
+        /// Azure Storage: blob, file, queue, table, dfs.
+        Storage = "storage",
+        /// Azure Key Vault.
+        KeyVault = "key_vault",
+        /// A container registry.
+        ContainerRegistry = "container_registry",
+        /// The API of a workspace.
+        Workspace = "workspace",
+    }
+}
+
+words! {
     /// A layer of a check, in the order they are climbed.
     Layer {
         /// Name resolution and what the name resolves to.

@@ -312,6 +312,10 @@ pub enum HttpOutcome {
     NotHttp(String),
 }
 
+/// What a WebSocket server answers in `Sec-WebSocket-Accept` to the key that every upgrade request
+/// carries (the example of RFC 6455 section 1.3); anything else that says 101 is not one.
+pub const WEBSOCKET_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
 /// One SMB2 negotiation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SmbObservation {
@@ -334,6 +338,11 @@ pub enum SmbOutcome {
     Timeout,
     /// Closed or reset.
     Closed,
+    /// An SMB2 server refuses to negotiate, with this NT status (MS-ERREF section 2.3).
+    Refused {
+        /// The status.
+        status: u32,
+    },
     /// What came back is not SMB; its first bytes, printable.
     NotSmb(String),
 }

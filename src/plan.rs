@@ -273,6 +273,7 @@ impl Builder<'_> {
             scenarios: requirement.scenarios.clone(),
             required: requirement.required,
             public_service: !requirement.source.is_empty(),
+            service: requirement.service,
             service_tag: requirement.service_tag.as_deref().map(|tag| self.filled_tag(tag)),
             purpose: requirement.purpose.clone(),
         }));
@@ -368,6 +369,7 @@ impl Requirement {
             source: Vec::new(),
             purpose: String::new(),
             path: probe.target.path.clone(),
+            service: None,
         }
     }
 }

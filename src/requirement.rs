@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::condition::Condition;
-use crate::model::{Direction, Edition, Expect, Kind, Proof, Transport, Vantage};
+use crate::model::{Direction, Edition, Expect, Kind, Proof, Service, Transport, Vantage};
 use crate::parameters::{Parameters, Placeholder};
 
 /// A text with placeholders in braces: `{storage_account}.blob.core.usgovcloudapi.net`.
@@ -131,6 +131,8 @@ pub struct Requirement {
     pub purpose: String,
     /// Request path for kinds that send an HTTP request.
     pub path: String,
+    /// Whose answer that request gets, where its shape is known.
+    pub service: Option<Service>,
 }
 
 impl Requirement {

@@ -9,6 +9,7 @@ mod followups;
 mod names;
 mod private;
 pub mod proxied;
+mod service;
 mod tls;
 
 use std::net::IpAddr;
@@ -20,9 +21,7 @@ use crate::check::Check;
 use crate::finding::Culprit;
 use crate::machine::Machine;
 use crate::model::{Elapsed, Expect, Kind, Layer, Proof, Status, visible};
-use crate::observation::{
-    AboveTcp, ClimbOutcome, DnsObservation, Observation, ProxyObservation, TlsOutcome,
-};
+use crate::observation::{AboveTcp, ClimbOutcome, DnsObservation, Observation, TlsOutcome};
 use crate::parameters::NetworkFacts;
 use crate::resolution::effective;
 
@@ -108,12 +107,9 @@ pub fn judge(check: &Check, context: Context<'_>, observation: &Observation) -> 
                 Some(first.culprit.clone()),
                 first.summary.clone(),
             ),
-            None => (
-                Status::Pass,
-                None,
-                None,
-                passed(check, context, &climbs.addresses, phases, through),
-            ),
+            None => {
+                (Status::Pass, None, None, passed(check, context, observation, &climbs.addresses))
+            }
         },
     };
     // What was connected to is the proxy's address, not the host's.
@@ -202,12 +198,11 @@ fn resolution_time(dns: &DnsObservation) -> Elapsed {
 fn passed(
     check: &Check,
     context: Context<'_>,
+    observation: &Observation,
     addresses: &[AddressVerdict],
-    phases: Phases,
-    through: Option<&ProxyObservation>,
 ) -> String {
     let target = check.target.authority();
-    let ms = phases.total().seconds() * 1e3;
+    let ms = phases(observation).total().seconds() * 1e3;
     let good = addresses.iter().filter(|address| address.status == Status::Pass);
     let addresses: Vec<String> = good.map(|address| address.ip.to_string()).collect();
     let via = match addresses.as_slice() {
@@ -223,16 +218,21 @@ fn passed(
         Kind::Http => "answers HTTP",
         Kind::Https => "answers HTTPS",
         Kind::Websocket => "upgrades to a WebSocket or asks for credentials first",
-        Kind::Smb => "negotiates SMB",
+        Kind::Smb => "speaks SMB",
         Kind::Udp => "answers over UDP",
     };
-    match through {
-        None => format!("{target}{via} {did} ({ms:.0} ms)."),
+    let remark = application::remark(check, context, observation)
+        .map(|remark| format!("; {remark}"))
+        .unwrap_or_default();
+    match observation.through() {
+        None => format!("{target}{via} {did} ({ms:.0} ms){remark}."),
         Some(proxy) if proxied::is_private(check, context.network) => format!(
             "{target} through the proxy {} {did} ({ms:.0} ms), but a private endpoint should be reached directly: add it to NO_PROXY.",
             proxy.url
         ),
-        Some(proxy) => format!("{target} through the proxy {} {did} ({ms:.0} ms).", proxy.url),
+        Some(proxy) => {
+            format!("{target} through the proxy {} {did} ({ms:.0} ms){remark}.", proxy.url)
+        }
     }
 }
 

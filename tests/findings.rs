@@ -54,6 +54,7 @@ fn row(requirement: &str, host: &str, port: u16) -> Row {
             scenarios: vec!["studio".into()],
             required: true,
             public_service: false,
+            service: None,
             service_tag: None,
             purpose: String::new(),
         },

@@ -265,6 +265,7 @@ fn above() -> BoxedStrategy<AboveTcp> {
         text().prop_map(|dialect| SmbOutcome::Negotiated { dialect }),
         Just(SmbOutcome::Timeout),
         Just(SmbOutcome::Closed),
+        any::<u32>().prop_map(|status| SmbOutcome::Refused { status }),
         text().prop_map(SmbOutcome::NotSmb),
     ];
     prop_oneof![
@@ -413,6 +414,7 @@ fn check() -> BoxedStrategy<Check> {
                 scenarios: scenarios.into_iter().map(str::to_owned).collect(),
                 required,
                 public_service,
+                service: None,
                 service_tag: None,
                 purpose: String::new(),
             }

@@ -266,6 +266,7 @@ fn check(part: &CheckPart) -> Check {
         scenarios: vec!["studio".to_owned()],
         required: true,
         public_service: false,
+        service: None,
         service_tag: part.tag.clone(),
         purpose: String::new(),
     }

@@ -7,7 +7,7 @@
 //!
 //! [check]                     # host is needed; port 443, kind "tls", expect "any", proof "exact"
 //! host = "mlstore.blob.core.usgovcloudapi.net"
-//! expect = "private"
+//! expect = "private"          # also: service = "key_vault", path = "/healthstatus"
 //!
 //! [network]                   # private_ranges, endpoint_subnets
 //! [machine]                   # bridges = ["docker0 172.17.0.1/16"]
@@ -44,7 +44,8 @@
 //! trust = { host = "unknown issuer", mozilla = "trusted", configured = "trusted" }
 //! certificates = [{ subject = "CN=a", issuer = "CN=b", names = ["a"], until = "2026-12-01T00:00:00Z" }]
 //! http = "200"                # a status and the body's beginning, or timeout, closed, not http: BYTES
-//! smb = "3.1.1"               # a dialect, or timeout, closed, not smb: BYTES
+//! headers = { server = "squid" }  # of that answer, in lower case
+//! smb = "3.1.1"               # a dialect, or timeout, closed, refused: STATUS in hex, not smb: BYTES
 //! udp = "answer"              # or silence, or what `connect` may be
 //!
 //! [expected]
@@ -64,7 +65,7 @@ use serde::Deserialize;
 use vnetprobe::cause::Cause;
 use vnetprobe::check::{Check, Expectation, Target};
 use vnetprobe::machine::{InterfaceAddress, Machine};
-use vnetprobe::model::{Elapsed, Expect, Host, Kind, Proof, Status};
+use vnetprobe::model::{Elapsed, Expect, Host, Kind, Proof, Service, Status};
 use vnetprobe::observation::{
     AboveTcp, AddressRecord, Alias, Answer, CertificateFacts, Climb, ClimbOutcome, ConnectFailure,
     DnsFailure, DnsObservation, Exchange, ExchangeOutcome, Experiment, HandshakeEnd,
@@ -80,8 +81,7 @@ const NOW: &str = "2026-11-01T12:00:00Z";
 
 /// Causes that come from elsewhere or need an experiment that no probe makes yet. Whoever teaches
 /// the judgement one of them moves it out of here by adding a case.
-const NOT_JUDGED: [Cause; 2] = [
-    Cause::HttpResourceFirewallDeny,
+const NOT_JUDGED: [Cause; 1] = [
     // The history's: a result that is too old.
     Cause::Overdue,
 ];
@@ -117,6 +117,9 @@ struct CheckPart {
     #[serde(default = "any")]
     expect: Expect,
     zone: Option<String>,
+    #[serde(default = "root")]
+    path: String,
+    service: Option<Service>,
     #[serde(default)]
     public_service: bool,
     #[serde(default = "exact")]
@@ -130,6 +133,10 @@ struct CheckPart {
 
 const fn https_port() -> u16 {
     443
+}
+
+fn root() -> String {
+    "/".to_owned()
 }
 
 const fn tls() -> Kind {
@@ -190,6 +197,8 @@ struct ClimbPart {
     #[serde(default = "one_certificate")]
     certificates: Vec<CertificatePart>,
     http: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
     smb: Option<String>,
     udp: Option<String>,
 }
@@ -431,10 +440,13 @@ fn above(part: &ClimbPart, check: &Check) -> AboveTcp {
     let needed = "the climb needs it for this kind";
     match check.target.kind {
         Kind::Dns | Kind::Tcp | Kind::Udp => AboveTcp::Nothing { closed: part.closed },
-        Kind::Http => AboveTcp::Http(http(part.http.as_deref().expect(needed))),
+        Kind::Http => AboveTcp::Http(http(part.http.as_deref().expect(needed), &part.headers)),
         Kind::Smb => {
             let (text, elapsed) = timed(part.smb.as_deref().expect(needed), QUICK);
             let outcome = match text.split_once(": ") {
+                Some(("refused", status)) => SmbOutcome::Refused {
+                    status: u32::from_str_radix(status, 16).expect("a status in hex"),
+                },
                 Some(("not smb", bytes)) => SmbOutcome::NotSmb(bytes.to_owned()),
                 _ if text == "timeout" => SmbOutcome::Timeout,
                 _ if text == "closed" => SmbOutcome::Closed,
@@ -466,7 +478,7 @@ fn handshake(part: &ClimbPart, check: &Check) -> TlsObservation {
                 outcome: TlsOutcome::Established {
                     version: "TLSv1.3".to_owned(),
                     cipher: "TLS13_AES_256_GCM_SHA384".to_owned(),
-                    then: part.http.as_deref().map(http),
+                    then: part.http.as_deref().map(|text| http(text, &part.headers)),
                 },
             };
         }
@@ -510,7 +522,9 @@ fn experiment(line: &str, host: &str) -> Experiment {
         "silence" => Trial::SilentWait { ip: ip(), outcome: silence_end(outcome) },
         "small segments" => Trial::SmallSegments { ip: ip(), outcome: handshake_end(outcome) },
         "large greeting" => Trial::LargeGreeting { ip: ip(), outcome: handshake_end(outcome) },
-        "clear text" => Trial::ClearText { ip: ip(), outcome: http(outcome).outcome },
+        "clear text" => {
+            Trial::ClearText { ip: ip(), outcome: http(outcome, &BTreeMap::new()).outcome }
+        }
         "dns over tcp" => {
             let server = server_place(place);
             let outcome = match connect_failure(outcome) {
@@ -600,7 +614,7 @@ fn trust(part: &TrustPart) -> Trust {
     }
 }
 
-fn http(text: &str) -> HttpObservation {
+fn http(text: &str, headers: &BTreeMap<String, String>) -> HttpObservation {
     let (text, elapsed) = timed(text, Duration::from_millis(30));
     let outcome = match text.split_once(": ") {
         Some(("not http", bytes)) => HttpOutcome::NotHttp(bytes.to_owned()),
@@ -610,7 +624,7 @@ fn http(text: &str) -> HttpObservation {
             let (status, body) = text.split_once(' ').unwrap_or((text, ""));
             HttpOutcome::Answer {
                 status: status.parse().expect("a status"),
-                headers: Vec::new(),
+                headers: headers.clone().into_iter().collect(),
                 body: body.to_owned(),
             }
         }
@@ -624,7 +638,7 @@ fn check(said: &CheckPart) -> Check {
     Check {
         id: format!("case@{host}"),
         requirement: "case".to_owned(),
-        target: Arc::new(Target { host, port, kind: said.kind, path: "/".to_owned() }),
+        target: Arc::new(Target { host, port, kind: said.kind, path: said.path.clone() }),
         expectation: Expectation {
             expect: said.expect,
             zone: said.zone.clone(),
@@ -636,6 +650,7 @@ fn check(said: &CheckPart) -> Check {
         scenarios: Vec::new(),
         required: true,
         public_service: said.public_service,
+        service: said.service,
         service_tag: None,
         purpose: String::new(),
     }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::model::{Cloud, Direction, Edition, Expect, Kind, Proof, Transport, Vantage};
+use crate::model::{Cloud, Direction, Edition, Expect, Kind, Proof, Service, Transport, Vantage};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,6 +64,7 @@ pub(super) struct Requirement {
     pub(super) purpose: String,
     #[serde(default = "root")]
     pub(super) path: String,
+    pub(super) service: Option<Service>,
 }
 
 fn outbound() -> Direction {

@@ -17,12 +17,9 @@ use crate::limits;
 use crate::model::{Elapsed, printable};
 use crate::observation::{HttpObservation, HttpOutcome};
 
-/// The key of every upgrade request: the example of RFC 6455 section 1.3. It guards no secret.
+/// The key of every upgrade request: the example of RFC 6455 section 1.3. It guards no secret; the
+/// answer to it is [`crate::observation::WEBSOCKET_ACCEPT`].
 const WEBSOCKET_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-/// What a WebSocket server answers to `WEBSOCKET_KEY` in `Sec-WebSocket-Accept`; anything else
-/// that says 101 is not one.
-pub const WEBSOCKET_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-
 /// Headers that tell who answered and why, in the order they are reported. Nothing else is kept:
 /// cookies and tokens have no place in a report.
 const TELLING: [&str; 26] = [

@@ -52,9 +52,7 @@ where
     let talked = timeout_at(start + limit, talk(stream, &mut heard)).await;
     let outcome = match (parse_reply(&heard), talked) {
         (Reply::Dialect(dialect), _) => SmbOutcome::Negotiated { dialect },
-        (Reply::Refused(status), _) => {
-            SmbOutcome::NotSmb(format!("SMB2 refused with status 0x{status:08x}"))
-        }
+        (Reply::Refused(status), _) => SmbOutcome::Refused { status },
         (Reply::NotSmb, _) => SmbOutcome::NotSmb(stream::opening(&heard)),
         (Reply::Incomplete, Err(_)) => SmbOutcome::Timeout,
         (Reply::Incomplete, Ok(())) => SmbOutcome::Closed,

@@ -126,6 +126,9 @@ fn climb(climb: &Climb) -> Vec<String> {
                 AboveTcp::Http(observed) => lines.push(http(observed)),
                 AboveTcp::Smb(observed) => lines.push(match &observed.outcome {
                     SmbOutcome::Negotiated { dialect } => format!("    smb: dialect {dialect}"),
+                    SmbOutcome::Refused { status } => {
+                        format!("    smb: refused with status 0x{status:08x}")
+                    }
                     other => format!("    smb: {other:?}"),
                 }),
             }

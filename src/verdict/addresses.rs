@@ -232,7 +232,8 @@ impl At<'_> {
                 Cause::TcpRefused,
                 Culprit::Service(authority(&self.check.target.host, port)),
                 format!(
-                    "{place} refused the connection after {:.0} ms: nothing listens on {protocol} {port} there, or a firewall rejects it; ask the service's owner, then the firewall team.",
+                    "{place} refused the {} after {:.0} ms: nothing listens on {protocol} {port} there, or a firewall rejects it; ask the service's owner, then the firewall team.",
+                    if self.check.target.kind == Kind::Udp { "datagram" } else { "connection" },
                     seconds * 1e3
                 ),
             ),

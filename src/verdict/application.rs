@@ -1,57 +1,27 @@
 //! Judges what answered above the connection: HTTP, WebSocket, SMB, UDP.
 
-use super::Fault;
 use super::addresses::At;
+use super::service::{Answer, Refusal};
+use super::{Context, Fault};
 use crate::cause::Cause;
+use crate::check::Check;
 use crate::finding::Culprit;
-use crate::model::{Kind, authority};
+use crate::model::{Expect, Kind, authority};
 use crate::observation::{
-    HttpObservation, HttpOutcome, SmbObservation, SmbOutcome, UdpObservation, UdpOutcome,
+    AboveTcp, ClimbOutcome, HttpObservation, HttpOutcome, Observation, SmbObservation, SmbOutcome,
+    TlsObservation, TlsOutcome, UdpObservation, UdpOutcome, WEBSOCKET_ACCEPT,
 };
-
-/// The status code Azure Firewall answers a denied plain HTTP request with; no service uses it.
-const FIREWALL_DENY_STATUS: u16 = 470;
 
 /// Judges an HTTP exchange.
 pub(super) fn http(at: &At<'_>, http: &HttpObservation) -> Option<Fault> {
     let place = at.place();
     let host = &at.check.target.host;
-    let service = || Culprit::Service(authority(host, at.port));
     let seconds = http.elapsed.seconds();
-    let protocol = if at.check.target.kind == Kind::Http { "HTTP" } else { "HTTPS" };
+    let protocol = protocol(at);
     match &http.outcome {
-        HttpOutcome::Answer { status, body, .. } if is_firewall_deny(*status, body) => {
-            Some(Fault::new(
-                Cause::HttpFirewallDeny,
-                at.path(),
-                format!(
-                    "The firewall answered for {place} and denied it (HTTP {status}); ask the firewall team for an application rule that allows {protocol}:{} to {host}.",
-                    at.port
-                ),
-            ))
+        HttpOutcome::Answer { status, headers, body } => {
+            answer(at, Answer { status: *status, headers, body })
         }
-        HttpOutcome::Answer { status, .. } if *status >= 500 => Some(Fault::new(
-            Cause::HttpServerError,
-            service(),
-            format!(
-                "{place} answered HTTP {status}: the way is open, the service is in trouble; ask its owner."
-            ),
-        )),
-        HttpOutcome::Answer { status: 101 | 401 | 403, .. }
-            if at.check.target.kind == Kind::Websocket =>
-        {
-            None
-        }
-        HttpOutcome::Answer { status, .. } if at.check.target.kind == Kind::Websocket => {
-            Some(Fault::new(
-                Cause::WebsocketBlocked,
-                at.path(),
-                format!(
-                    "{place} answered a WebSocket upgrade with HTTP {status}, so something on the way strips the upgrade; ask the proxy or firewall team to let WebSockets pass."
-                ),
-            ))
-        }
-        HttpOutcome::Answer { .. } => None,
         HttpOutcome::Timeout => Some(Fault::new(
             Cause::HttpTimeout,
             at.path(),
@@ -69,7 +39,7 @@ pub(super) fn http(at: &At<'_>, http: &HttpObservation) -> Option<Fault> {
         )),
         HttpOutcome::NotHttp(bytes) => Some(Fault::new(
             Cause::HttpUnexpectedStatus,
-            service(),
+            service(at),
             format!(
                 "{place} answered an HTTP request with something that is not HTTP (\"{bytes}\"); ask the firewall team what listens there."
             ),
@@ -79,19 +49,168 @@ pub(super) fn http(at: &At<'_>, http: &HttpObservation) -> Option<Fault> {
 
 /// Whether an answer is the firewall's denial.
 pub(super) fn is_firewall_deny(status: u16, body: &str) -> bool {
-    status == FIREWALL_DENY_STATUS || is_deny_text(body)
+    Answer { status, headers: &[], body }.is_firewall_deny()
 }
 
-fn is_deny_text(body: &str) -> bool {
-    let body = body.trim_start();
-    body.starts_with("Action: Deny")
-        || (body.contains("Action: Deny") && body.contains("Reason: No rule matched"))
+fn protocol(at: &At<'_>) -> &'static str {
+    if at.check.target.kind == Kind::Http { "HTTP" } else { "HTTPS" }
+}
+
+fn service(at: &At<'_>) -> Culprit {
+    Culprit::Service(authority(&at.check.target.host, at.port))
+}
+
+/// Judges an answer: first whether it is the service's at all, then what it says.
+fn answer(at: &At<'_>, answer: Answer<'_>) -> Option<Fault> {
+    let place = at.place();
+    let target = &at.check.target;
+    let status = answer.status;
+    if answer.is_firewall_deny() {
+        return Some(Fault::new(
+            Cause::HttpFirewallDeny,
+            at.path(),
+            format!(
+                "The firewall answered for {place} and denied it (HTTP {status}); ask the firewall team for an application rule that allows {}:{} to {}.",
+                protocol(at),
+                at.port,
+                target.host
+            ),
+        ));
+    }
+    if status == 407 {
+        return Some(Fault::new(
+            Cause::ProxyAuthRequired,
+            at.path(),
+            format!(
+                "A proxy on the way to {place} demands credentials (HTTP 407); ask the proxy team to let {} through without.",
+                target.host
+            ),
+        ));
+    }
+    if let Some(refusal) = answer.refusal(at.check.service) {
+        return Some(refused(at, status, &refusal));
+    }
+    let impostor = answer.impostor(&target.host.to_string(), &target.path, at.check.service);
+    if let Some(sign) = impostor.filter(|_| status < 500 || status == 511) {
+        return Some(Fault::new(
+            Cause::HttpUnexpectedStatus,
+            service(at),
+            format!(
+                "Something else answered for {place} (HTTP {status}, {sign}), a proxy or a filter most likely; ask the firewall or proxy team to let {} through.",
+                target.host
+            ),
+        ));
+    }
+    if target.kind == Kind::Websocket && (status < 500 || status == 502) {
+        return websocket(at, answer);
+    }
+    (status >= 500).then(|| server_error(at, answer))
+}
+
+/// The service refuses this network. Which way the request went says where to look.
+fn refused(at: &At<'_>, status: u16, refusal: &Refusal) -> Fault {
+    let place = at.place();
+    let word = refusal.word;
+    let sees =
+        refusal.sees.map(|ip| format!(" It saw the request come from {ip}.")).unwrap_or_default();
+    let then = if at.context.network.is_private(at.ip) {
+        "A firewall with application rules may have resolved the name by itself and gone to the public endpoint, so ask the DNS team to link the private zone to the firewall's VNet too"
+    } else if at.check.expectation.expect == Expect::Private {
+        "The request went to its public address, so ask the DNS team to make the name resolve to the private endpoint here"
+    } else {
+        "The request went to its public address, so ask its owner for a private endpoint, or to allow this network"
+    };
+    Fault::new(
+        Cause::HttpResourceFirewallDeny,
+        service(at),
+        format!("{place} itself refuses this network (HTTP {status}, {word}).{sees} {then}."),
+    )
+}
+
+fn server_error(at: &At<'_>, answer: Answer<'_>) -> Fault {
+    let place = at.place();
+    let status = answer.status;
+    let summary = match (answer.header("x-ms-request-id"), answer.middle_man()) {
+        (Some(id), _) => format!(
+            "{place} answered HTTP {status}: the way is open, the service is in trouble; ask its owner, who can find request {id}."
+        ),
+        (None, Some(sign)) => format!(
+            "{place} answered HTTP {status} ({sign}): either the service is in trouble or a proxy on the way cannot reach it; ask its owner, then the proxy team."
+        ),
+        (None, None) => format!(
+            "{place} answered HTTP {status}: the way is open, the service is in trouble; ask its owner."
+        ),
+    };
+    Fault::new(Cause::HttpServerError, service(at), summary)
+}
+
+/// Judges the answer to an upgrade. A service that wants credentials first has been reached.
+fn websocket(at: &At<'_>, answer: Answer<'_>) -> Option<Fault> {
+    let place = at.place();
+    let how = match answer.status {
+        101 if answer.header("sec-websocket-accept") == Some(WEBSOCKET_ACCEPT) => return None,
+        401 | 403 => return None,
+        300..=399 if answer.asks_to_sign_in() => return None,
+        101 => {
+            "agreed to a WebSocket without the answer to its key, so something on the way breaks the upgrade".to_owned()
+        }
+        502 if answer.middle_man().is_none_or(|sign| sign.starts_with("server")) => {
+            return Some(server_error(at, answer));
+        }
+        502 => format!(
+            "answered a WebSocket upgrade with HTTP 502 ({}), so a proxy on the way does not carry it",
+            answer.middle_man().unwrap_or_default()
+        ),
+        status => format!(
+            "answered a WebSocket upgrade with HTTP {status}, so something on the way strips the upgrade"
+        ),
+    };
+    Some(Fault::new(
+        Cause::WebsocketBlocked,
+        at.path(),
+        format!("{place} {how}; ask the proxy or firewall team to let WebSockets pass."),
+    ))
+}
+
+/// What a good answer tells besides, as the end of a sentence.
+pub(super) fn remark(
+    check: &Check,
+    context: Context<'_>,
+    observation: &Observation,
+) -> Option<String> {
+    observation.climbs.iter().find_map(|climb| {
+        let ClimbOutcome::Connected { then, .. } = &climb.outcome else { return None };
+        match then {
+            AboveTcp::Tls(tls) => vault_remark(check, context, tls),
+            AboveTcp::Smb(SmbObservation { outcome: SmbOutcome::Refused { status }, .. }) => {
+                Some(format!(
+                    "the server declines the dialects offered (status 0x{status:08x}), but the way to it is open"
+                ))
+            }
+            _ => None,
+        }
+    })
+}
+
+/// Whom a key vault sees: the one place where a wrong way to it shows without credentials.
+fn vault_remark(check: &Check, context: Context<'_>, tls: &TlsObservation) -> Option<String> {
+    let TlsOutcome::Established { then: Some(http), .. } = &tls.outcome else { return None };
+    let HttpOutcome::Answer { status, headers, body } = &http.outcome else { return None };
+    let sees = Answer { status: *status, headers, body }.vault_sees()?;
+    Some(if check.expectation.expect == Expect::Private && !context.network.is_private(sees) {
+        format!(
+            "but the vault sees the request come from the public address {sees}, so not through its private endpoint"
+        )
+    } else {
+        format!("the vault sees the request come from {sees}")
+    })
 }
 
 /// Judges an SMB2 negotiation.
 pub(super) fn smb(at: &At<'_>, smb: &SmbObservation) -> Option<Fault> {
     let how = match &smb.outcome {
-        SmbOutcome::Negotiated { .. } => return None,
+        // A file server that speaks, if only to decline: nothing on the way is to blame.
+        SmbOutcome::Negotiated { .. } | SmbOutcome::Refused { .. } => return None,
         SmbOutcome::Timeout => format!("did not answer SMB within {:.1} s", smb.elapsed.seconds()),
         SmbOutcome::Closed => "closed the connection on the SMB request".to_owned(),
         SmbOutcome::NotSmb(bytes) => format!("answered something that is not SMB (\"{bytes}\")"),

@@ -242,26 +242,52 @@ fn intercepted(at: &At<'_>, tls: &TlsObservation) -> Option<Fault> {
 
 fn warnings(at: &At<'_>, tls: &TlsObservation) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    let service = Culprit::Service(authority(&at.check.target.host, at.port));
     if tls.elapsed.0 > limits::TLS_SLOW {
         warnings.push(Warning { cause: Cause::TlsSlow, culprit: at.path(), summary: format!("{} took {:.1} s for the TLS handshake; ask the network team about load, inspection and loss.", at.place(), tls.elapsed.seconds()) });
     }
-    if let Some(leaf) = tls.chain.first() {
-        let left = leaf.not_after.duration_since(at.context.now).as_secs();
-        let within =
-            i64::try_from(limits::CERTIFICATE_EXPIRES_WITHIN.as_secs()).unwrap_or(i64::MAX);
-        if (0..within).contains(&left) {
-            warnings.push(Warning {
-                cause: Cause::TlsCertificateExpiring,
-                culprit: service,
-                summary: format!(
-                    "The certificate of {} ends on {} ({} days left); ask its owner to renew it.",
-                    at.place(),
-                    leaf.not_after.strftime("%Y-%m-%d"),
-                    left / 86_400
-                ),
-            });
-        }
-    }
+    warnings.extend(expiring(at, tls));
     warnings
+}
+
+/// The certificate of the chain that ends first, when it ends soon. An issuer's end is one fault,
+/// however many services it signed for.
+fn expiring(at: &At<'_>, tls: &TlsObservation) -> Option<Warning> {
+    let (first, depth) = path(&tls.chain).into_iter().zip(0..).min_by_key(|(c, _)| c.not_after)?;
+    let left = first.not_after.duration_since(at.context.now).as_secs();
+    let within = i64::try_from(limits::CERTIFICATE_EXPIRES_WITHIN.as_secs()).unwrap_or(i64::MAX);
+    if !(0..within).contains(&left) {
+        return None;
+    }
+    let place = at.place();
+    let (whose, culprit) = if depth == 0 {
+        let service = Culprit::Service(authority(&at.check.target.host, at.port));
+        (format!("The certificate of {place}"), service)
+    } else {
+        let whose = format!("{} in the certificate chain of {place}", first.subject);
+        (whose, Culprit::Issuer(first.subject.clone()))
+    };
+    Some(Warning {
+        cause: Cause::TlsCertificateExpiring,
+        culprit,
+        summary: format!(
+            "{whose} ends on {} ({} days left); ask its owner to renew it.",
+            first.not_after.strftime("%Y-%m-%d"),
+            left / 86_400
+        ),
+    })
+}
+
+/// The way from the leaf to the last issuer that was sent. Of several certificates of one issuer
+/// the longest-lived counts, as one is enough; what leads nowhere does not count at all.
+fn path(chain: &[CertificateFacts]) -> Vec<&CertificateFacts> {
+    let mut path: Vec<&CertificateFacts> = Vec::new();
+    let mut next = chain.first();
+    while let Some(certificate) = next {
+        path.push(certificate);
+        next = chain
+            .iter()
+            .filter(|c| c.subject == certificate.issuer && !path.contains(c))
+            .max_by_key(|c| c.not_after);
+    }
+    path
 }

@@ -33,6 +33,24 @@ pub(crate) struct Azure {
     with_alias: Vec<String>,
     #[serde(rename = "rule")]
     rules: Vec<Rule>,
+    #[serde(rename = "answer")]
+    answers: Vec<Answer>,
+}
+
+/// What the hosts below a suffix answer to an HTTP request.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Answer {
+    /// Names below this.
+    pub(crate) suffix: String,
+    /// The status.
+    pub(crate) status: u16,
+    /// Headers.
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, String>,
+    /// The body.
+    #[serde(default)]
+    pub(crate) body: String,
 }
 
 /// How one kind of private host is named and addressed.
@@ -103,6 +121,8 @@ pub(crate) struct Blueprint {
     pub(crate) firewall_rules: String,
     /// nftables rules of the servers.
     pub(crate) server_rules: String,
+    /// What hosts answer to HTTP requests over TLS.
+    pub(crate) answers: Vec<Answer>,
     /// Names that the firewall closes on, if it filters names at all.
     pub(crate) denied_names: Option<Vec<String>>,
 }
@@ -148,6 +168,7 @@ impl Blueprint {
             http_ports,
             firewall_rules: firewall_rules(&hosts, faults, denied_names.is_some())?,
             server_rules: server_rules(&hosts, faults, &plan.ports(&["udp"]))?,
+            answers: azure.answers.clone(),
             denied_names,
             hosts,
         })

@@ -38,6 +38,14 @@ pub(crate) fn nginx(dir: &Path, blueprint: &Blueprint) -> String {
     for port in &blueprint.tls_ports {
         let _ = writeln!(listen, "listen {port} ssl; listen [::]:{port} ssl;");
     }
+    let mut answers = String::new();
+    for answer in &blueprint.answers {
+        let _ = writeln!(answers, "server {{\nserver_name *.{};\n{listen}", answer.suffix);
+        for (name, value) in &answer.headers {
+            let _ = writeln!(answers, "add_header {name} {value:?} always;");
+        }
+        let _ = writeln!(answers, "return {} {:?};\n}}", answer.status, answer.body);
+    }
     let mut plain = String::new();
     for port in &blueprint.http_ports {
         let _ = writeln!(plain, "listen {port}; listen [::]:{port};");
@@ -58,12 +66,12 @@ pub(crate) fn nginx(dir: &Path, blueprint: &Blueprint) -> String {
          scgi_temp_path \"{dir}/nginx-scgi\";\n\
          map_hash_bucket_size 256; map_hash_max_size 4096;\n\
          map $ssl_server_name $certificate {{\ndefault other.invalid;\n{names}}}\n\
-         {plain}\
-         server {{\n{listen}\
          ssl_protocols TLSv1.2 TLSv1.3;\n\
          ssl_certificate \"{dir}/certificates/$certificate.pem\";\n\
          ssl_certificate_key \"{dir}/certificates/key.pem\";\n\
-         return 200 \"tls\\n\";\n}}\n\
+         {plain}\
+         server {{\n{listen}return 200 \"tls\\n\";\n}}\n\
+         {answers}\
          }}\n"
     )
 }

@@ -92,6 +92,7 @@ fn judged(target: &Arc<Target>, seen: &Observation) -> Verdict {
         scenarios: Vec::new(),
         required: true,
         public_service: false,
+        service: None,
         service_tag: None,
         purpose: String::new(),
     };

@@ -61,7 +61,7 @@ async fn a_reply_in_pieces() {
 #[tokio::test]
 async fn a_refusal_is_told_with_its_status() {
     let outcome = negotiate(answering(reply(0, 0xc000_00bb)).await, PLENTY).await;
-    assert_eq!(outcome, SmbOutcome::NotSmb("SMB2 refused with status 0xc00000bb".to_owned()));
+    assert_eq!(outcome, SmbOutcome::Refused { status: 0xc000_00bb });
 }
 
 #[tokio::test]

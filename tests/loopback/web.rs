@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use vnetprobe::limits;
-use vnetprobe::observation::HttpOutcome;
+use vnetprobe::observation::{HttpOutcome, WEBSOCKET_ACCEPT};
 use vnetprobe::probe::http::{self, Request};
 
 use crate::world::{
@@ -213,7 +213,7 @@ async fn a_websocket_is_upgraded() {
     let expected = [
         ("connection", "Upgrade"),
         ("upgrade", "websocket"),
-        ("sec-websocket-accept", http::WEBSOCKET_ACCEPT),
+        ("sec-websocket-accept", WEBSOCKET_ACCEPT),
     ];
     assert_eq!(outcome, answer(101, &expected, ""));
 }

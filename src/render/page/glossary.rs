@@ -132,6 +132,7 @@ mod tests {
             scenarios: Vec::new(),
             required: true,
             public_service: true,
+            service: None,
             service_tag: None,
             purpose: String::new(),
         };

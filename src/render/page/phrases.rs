@@ -104,6 +104,7 @@ pub(super) fn smb(outcome: &SmbOutcome) -> String {
         SmbOutcome::Negotiated { dialect } => format!("dialect {}", printable(dialect)),
         SmbOutcome::Timeout => "no answer in time".to_owned(),
         SmbOutcome::Closed => "closed before an answer".to_owned(),
+        SmbOutcome::Refused { status } => format!("refused with status 0x{status:08x}"),
         SmbOutcome::NotSmb(text) => format!("not SMB; it began “{}”", printable(text)),
     }
 }
