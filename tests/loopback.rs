@@ -17,6 +17,8 @@ mod handshakes;
 mod laws;
 #[path = "loopback/pki.rs"]
 mod pki;
+#[path = "loopback/services.rs"]
+mod services;
 #[path = "loopback/shares.rs"]
 mod shares;
 #[path = "loopback/stores.rs"]

@@ -96,7 +96,7 @@ fn answer(at: &At<'_>, answer: Answer<'_>) -> Option<Fault> {
             Cause::HttpUnexpectedStatus,
             service(at),
             format!(
-                "Something else answered for {place} (HTTP {status}, {sign}), a proxy or a filter most likely; ask the firewall or proxy team to let {} through.",
+                "Something else answered for {place} with HTTP {status} ({sign}), a proxy or a filter most likely; ask the firewall or proxy team to let {} through.",
                 target.host
             ),
         ));
@@ -113,7 +113,12 @@ fn refused(at: &At<'_>, status: u16, refusal: &Refusal) -> Fault {
     let word = refusal.word;
     let sees =
         refusal.sees.map(|ip| format!(" It saw the request come from {ip}.")).unwrap_or_default();
-    let then = if at.context.network.is_private(at.ip) {
+    let private = |ip| at.context.network.is_private(ip);
+    let then = if refusal.sees.is_some_and(private) {
+        "That is a private address, so ask its owner which networks it allows"
+    } else if at.through.is_some() {
+        "The proxy went there from a network of its own, so add the host to NO_PROXY if it has a private endpoint, else ask its owner to allow the proxy's address"
+    } else if private(at.ip) {
         "A firewall with application rules may have resolved the name by itself and gone to the public endpoint, so ask the DNS team to link the private zone to the firewall's VNet too"
     } else if at.check.expectation.expect == Expect::Private {
         "The request went to its public address, so ask the DNS team to make the name resolve to the private endpoint here"
@@ -161,9 +166,12 @@ fn websocket(at: &At<'_>, answer: Answer<'_>) -> Option<Fault> {
             "answered a WebSocket upgrade with HTTP 502 ({}), so a proxy on the way does not carry it",
             answer.middle_man().unwrap_or_default()
         ),
-        status => format!(
-            "answered a WebSocket upgrade with HTTP {status}, so something on the way strips the upgrade"
-        ),
+        status => {
+            let via = answer.header("via").map(|via| format!(" (via: {via})")).unwrap_or_default();
+            format!(
+                "answered a WebSocket upgrade with HTTP {status}{via}, so something on the way strips the upgrade"
+            )
+        }
     };
     Some(Fault::new(
         Cause::WebsocketBlocked,

@@ -156,12 +156,18 @@ impl<'a> Answer<'a> {
         if self.status == NETWORK_AUTHENTICATION_REQUIRED {
             return Some(format!("status {NETWORK_AUTHENTICATION_REQUIRED}"));
         }
-        if expected == Some(Service::KeyVault) && self.is_health_status_of_nobody(path) {
-            return Some("no x-ms-keyvault-network-info".to_owned());
-        }
+        self.in_place_of(host, expected).or_else(|| {
+            (expected == Some(Service::KeyVault) && self.is_health_status_of_nobody(path))
+                .then(|| "no x-ms-keyvault-network-info".to_owned())
+        })
+    }
+
+    /// What tells of an answer without any sign of a service that a filter or a proxy gave it.
+    fn in_place_of(&self, host: &str, expected: Option<Service>) -> Option<String> {
         if self.is_from_service() || self.status == 101 {
             return None;
         }
+        let named = |name: &str| self.header(name).map(|value| format!("{name}: {value}"));
         // A filter's own site names the filter, too.
         let is_filter = |text: &str| {
             FILTERS.iter().any(|filter| text.contains(filter) && !host.contains(filter))
@@ -257,6 +263,8 @@ fn is_service_error(body: &str) -> bool {
 
 /// The address between the first quotes after `client with ip`.
 fn quoted_address(body: &str) -> Option<IpAddr> {
-    let (_, after) = body.split_once("client with ip")?;
+    // Some JSON writers escape the quotes.
+    let plain = body.replace("\\u0027", "'");
+    let (_, after) = plain.split_once("client with ip")?;
     after.split('\'').nth(1)?.trim().parse().ok()
 }

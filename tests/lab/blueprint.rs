@@ -41,7 +41,7 @@ pub(crate) struct Azure {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Answer {
-    /// Names below this.
+    /// This name and those below it.
     pub(crate) suffix: String,
     /// The status.
     pub(crate) status: u16,
@@ -168,11 +168,25 @@ impl Blueprint {
             http_ports,
             firewall_rules: firewall_rules(&hosts, faults, denied_names.is_some())?,
             server_rules: server_rules(&hosts, faults, &plan.ports(&["udp"]))?,
-            answers: azure.answers.clone(),
+            answers: answers(azure, faults),
             denied_names,
             hosts,
         })
     }
+}
+
+/// What hosts answer: as the world's faults say, else as Azure does.
+fn answers(azure: &Azure, faults: &[Fault]) -> Vec<Answer> {
+    let told = faults.iter().filter_map(|fault| match fault {
+        Fault::Answer { host, status, headers, body } => Some(Answer {
+            suffix: host.clone(),
+            status: *status,
+            headers: headers.clone(),
+            body: body.clone(),
+        }),
+        _ => None,
+    });
+    told.chain(azure.answers.iter().cloned()).collect()
 }
 
 fn find<'a>(hosts: &'a [Host], name: &str) -> Result<&'a Host> {

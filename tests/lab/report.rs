@@ -150,7 +150,9 @@ fn broken(world: &World, plan: &Plan, out: &mut Vec<String>) -> BTreeSet<String>
     let mut broken = BTreeSet::new();
     for authority in &world.expect.explains {
         let before = broken.len();
-        let hit = plan.checks().filter(|check| check.authority() == *authority);
+        let is_meant =
+            |check: &&crate::plan::Check| check.authority() == *authority || check.id == *authority;
+        let hit = plan.checks().filter(is_meant);
         broken.extend(hit.map(|check| check.id.clone()));
         if broken.len() == before {
             out.push(format!("the plan has no check of {authority}"));

@@ -40,7 +40,7 @@ pub(crate) fn nginx(dir: &Path, blueprint: &Blueprint) -> String {
     }
     let mut answers = String::new();
     for answer in &blueprint.answers {
-        let _ = writeln!(answers, "server {{\nserver_name *.{};\n{listen}", answer.suffix);
+        let _ = writeln!(answers, "server {{\nserver_name .{};\n{listen}", answer.suffix);
         for (name, value) in &answer.headers {
             let _ = writeln!(answers, "add_header {name} {value:?} always;");
         }

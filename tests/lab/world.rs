@@ -1,5 +1,6 @@
 //! A world as its file writes it: what is broken, what the program must say, how others see it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -48,6 +49,15 @@ pub(crate) enum Fault {
     Packets { action: Action, at: Place, host: Option<String>, port: u16 },
     /// The server shows a bad certificate for this name.
     Certificate { host: String, form: Form },
+    /// The host answers HTTP requests over TLS with this.
+    Answer {
+        host: String,
+        status: u16,
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
+        #[serde(default)]
+        body: String,
+    },
     /// The firewall takes every TLS connection itself and closes those that name one of these.
     NameFilter { deny: Vec<String> },
 }
@@ -101,7 +111,8 @@ pub(crate) struct Expect {
     /// The finding's cause is one of these; none means that nothing is found.
     #[serde(default)]
     pub(crate) causes: Vec<String>,
-    /// `host:port`, or `host` for checks of the name alone: all checks on them fail, no others.
+    /// `host:port`, or `host` for checks of the name alone, or one check's id: all checks on them
+    /// fail, no others.
     #[serde(default)]
     pub(crate) explains: Vec<String>,
     /// Scenarios that are blocked.
@@ -140,7 +151,9 @@ impl Fault {
         match self {
             Self::ZoneNotLinked { .. } => Vec::new(),
             Self::Packets { host, .. } => host.iter().map(String::as_str).collect(),
-            Self::RecordMissing { host } | Self::Certificate { host, .. } => vec![host],
+            Self::RecordMissing { host }
+            | Self::Certificate { host, .. }
+            | Self::Answer { host, .. } => vec![host],
             Self::NameFilter { deny } => deny.iter().map(String::as_str).collect(),
         }
     }
