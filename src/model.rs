@@ -406,7 +406,12 @@ pub fn visible(text: &str) -> String {
 }
 
 fn shown(c: char) -> char {
-    if c.is_control() || is_invisible(c) { '\u{fffd}' } else { c }
+    if is_hidden(c) { '\u{fffd}' } else { c }
+}
+
+/// Whether a character acts on a reader or a terminal instead of being seen.
+pub(crate) fn is_hidden(c: char) -> bool {
+    c.is_control() || is_invisible(c)
 }
 
 /// Characters that change how neighbouring text is shown (bidirectional and zero-width controls).

@@ -1,6 +1,7 @@
 //! The JSON shapes: what other programs read. Field names and their order are contract
 //! (`vnetprobe.report/v1`, `vnetprobe.plan/v1`).
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use serde::Serialize;
 
 use crate::cause::Cause;
 use crate::finding::Finding;
-use crate::model::{Elapsed, Expect, Host, Kind, Layer, Status, Transport};
+use crate::model::{Elapsed, Expect, Host, Kind, Layer, Status, Transport, is_hidden};
 use crate::observation::Observation;
 use crate::plan::Plan;
 use crate::snapshot::{CheckReport, ScenarioReport, ScenarioStatus, Snapshot, Summary};
@@ -372,6 +373,27 @@ pub fn findings_json(snapshot: &Snapshot) -> String {
 /// ever, the reader gets an object that says so instead of half a document.
 fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string_pretty(value)
+        .map(escaped)
         .unwrap_or_else(|error| format!("{{\"error\": \"failed to write JSON: {error}\"}}"))
         + "\n"
+}
+
+/// JSON may hold DEL, C1 control characters and direction overrides as they are, but terminals obey
+/// them. They can stand in strings only, where an escape means the same.
+fn escaped(json: String) -> String {
+    // The writer's own line ends are the only hidden characters outside of strings.
+    let obeyed = |c: char| c != '\n' && is_hidden(c);
+    if !json.contains(obeyed) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        if obeyed(c) {
+            // All of them lie below U+10000: one escape each.
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }

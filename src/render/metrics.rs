@@ -14,7 +14,7 @@ use prometheus::{Encoder, TextEncoder};
 
 use crate::cause::Cause;
 use crate::finding::Finding;
-use crate::model::{Elapsed, Expect, Status};
+use crate::model::{Elapsed, Expect, Status, visible};
 use crate::resolution::effective;
 use crate::snapshot::{CheckReport, Histogram, ScenarioStatus, Snapshot};
 use crate::wire::{REVISION, VERSION};
@@ -270,8 +270,8 @@ fn tls(families: &mut Families, snapshot: &Snapshot) {
             ends.push(gauge(of(report), time(Some(leaf.not_after))));
         }
         if let crate::observation::TlsOutcome::Established { version, cipher, .. } = &tls.outcome {
-            let mut labels = with(report, "version", version);
-            labels.push(("cipher", cipher.clone()));
+            let mut labels = with(report, "version", &visible(version));
+            labels.push(("cipher", visible(cipher)));
             infos.push(gauge(labels, 1.0));
         }
     }
