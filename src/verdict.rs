@@ -8,6 +8,7 @@ mod application;
 mod followups;
 mod names;
 mod private;
+mod proof;
 pub mod proxied;
 mod service;
 mod tls;
@@ -96,6 +97,7 @@ pub fn judge(check: &Check, context: Context<'_>, observation: &Observation) -> 
         warnings.extend(climbs.warnings);
         climbs.fault
     });
+    let fault = fault.or_else(|| proof::missing(check, observation));
     let fault = fault.map(|fault| soften(check, fault));
     let phases = phases(observation);
     let (status, cause, culprit, summary) = match fault {

@@ -81,10 +81,7 @@ const NOW: &str = "2026-11-01T12:00:00Z";
 
 /// Causes that come from elsewhere or need an experiment that no probe makes yet. Whoever teaches
 /// the judgement one of them moves it out of here by adding a case.
-const NOT_JUDGED: [Cause; 1] = [
-    // The history's: a result that is too old.
-    Cause::Overdue,
-];
+const NOT_JUDGED: [Cause; 0] = [];
 
 /// How a failing verdict says what to do.
 const REQUESTS: [&str; 9] =
