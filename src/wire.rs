@@ -373,8 +373,7 @@ pub fn findings_json(snapshot: &Snapshot) -> String {
 /// ever, the reader gets an object that says so instead of half a document.
 fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string_pretty(value)
-        .map(escaped)
-        .unwrap_or_else(|error| format!("{{\"error\": \"failed to write JSON: {error}\"}}"))
+        .map_or_else(|error| format!("{{\"error\": \"failed to write JSON: {error}\"}}"), escaped)
         + "\n"
 }
 
