@@ -4,7 +4,7 @@
 
 pub mod certificate;
 pub mod dns;
-mod dns_message;
+pub mod dns_message;
 pub mod experiments;
 pub mod failure;
 pub mod http;

@@ -1,4 +1,5 @@
-//! DNS questions and answers as bytes: hickory's codec behind two pure functions.
+//! DNS questions and answers as bytes: hickory's codec behind two pure functions. They are public
+//! so that a fuzzer can reach what reads strangers' bytes, without a socket in between.
 
 use std::net::IpAddr;
 
@@ -11,7 +12,7 @@ use crate::observation::{AddressRecord, Alias, Answer, Rcode};
 
 /// Which addresses are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
+pub enum Family {
     /// `A` records.
     V4,
     /// `AAAA` records.
@@ -20,17 +21,17 @@ pub(super) enum Family {
 
 /// A question ready to be sent, and what its answer must repeat.
 #[derive(Debug, Clone)]
-pub(super) struct Question {
+pub struct Question {
     id: u16,
     name: Name,
     record_type: RecordType,
     /// The question on the wire.
-    pub(super) bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
 }
 
 /// What a received message is to a question.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Reply {
+pub enum Reply {
     /// Its answer.
     Answer(Answer),
     /// Its answer, cut short: ask again over TCP (RFC 7766 section 5).
@@ -45,7 +46,7 @@ pub(super) enum Reply {
 
 impl Question {
     /// Encodes a question; the error says why the name cannot be asked for.
-    pub(super) fn new(host: &str, family: Family, with_edns: bool) -> Result<Self, String> {
+    pub fn new(host: &str, family: Family, with_edns: bool) -> Result<Self, String> {
         let mut name = Name::from_ascii(host).map_err(|error| error.to_string())?;
         name.set_fqdn(true);
         let record_type = match family {
@@ -65,7 +66,7 @@ impl Question {
     }
 
     /// Reads a received message as the answer to this question.
-    pub(super) fn read(&self, bytes: &[u8]) -> Reply {
+    pub fn read(&self, bytes: &[u8]) -> Reply {
         let id = bytes.first_chunk::<2>().map(|head| u16::from_be_bytes(*head));
         if id != Some(self.id) {
             return Reply::Stranger;

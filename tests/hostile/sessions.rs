@@ -1,0 +1,98 @@
+//! Peers that abuse TLS: records, alerts and certificates.
+
+use rcgen::{DistinguishedName, DnType};
+use vnetprobe::cause::Cause;
+use vnetprobe::limits;
+use vnetprobe::model::Kind;
+use vnetprobe::observation::CertificateFacts;
+
+use crate::pki::{listen_12, listen_13, params, self_signed};
+use crate::world::{repeating, stalling};
+use crate::{NAME, Patience, Told, probe};
+
+fn leaf(told: &Told) -> &CertificateFacts {
+    &told.seen.tls().unwrap().chain[0]
+}
+
+#[tokio::test]
+async fn half_a_record_and_silence() {
+    for half in [&b"\x16"[..], b"\x16\x03\x03\x40", b"\x16\x03\x03\x40\x00\x02\x00\x00\x46\x03\x03"]
+    {
+        let address = stalling(half).await;
+        for kind in [Kind::Tls, Kind::Https, Kind::Websocket] {
+            let told = probe(kind, address.port(), Patience::Short, &[]).await;
+            told.fails_with(Cause::TlsTimeout);
+        }
+    }
+}
+
+#[tokio::test]
+async fn floods_of_records() {
+    for flood in [
+        &b"\x15\x03\x03\x00\x02\x01\x5a"[..], // warnings: user_canceled
+        b"\x15\x03\x03\x00\x02\x01\x00",      // warnings: close_notify
+        b"\x14\x03\x03\x00\x01\x01",          // change_cipher_spec
+        b"\x16\x03\x03\x00\x04\x00\x00\x00\x00", // hello_request
+        b"\x17\x03\x03\x00\x01\x00",          // application data
+        b"\x16\x03\x03\x00\x00",              // empty records
+    ] {
+        let address = repeating(flood, flood.repeat(1000)).await;
+        let told = probe(Kind::Tls, address.port(), Patience::Long, &[]).await;
+        let cause = told.cause();
+        assert!(
+            matches!(cause, Some(Cause::NotTls | Cause::TlsClosed | Cause::TlsVersionUnsupported)),
+            "{flood:02x?}: {}",
+            told.snapshot.checks[0].summary()
+        );
+    }
+    let fatal = b"\x15\x03\x03\x00\x02\x02\x28";
+    let address = repeating(*fatal, fatal.repeat(1000)).await;
+    let told = probe(Kind::Tls, address.port(), Patience::Long, &[]).await;
+    told.fails_with(Cause::TlsAlert);
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_an_attack() {
+    let evil = "<script>alert(1)</script>\u{1b}[31m\u{9b}2J\u{202e}\u{2066}\u{0}\r\n]]>|`";
+    for older in [false, true] {
+        let mut params = params("x", &[NAME]);
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, evil);
+        params.distinguished_name.push(DnType::OrganizationName, evil.repeat(100));
+        let identity = self_signed(&params);
+        let address = if older { listen_12(identity).await } else { listen_13(identity).await };
+        let told = probe(Kind::Tls, address.port(), Patience::Long, &[]).await;
+        told.fails_with(Cause::TlsSelfSigned);
+        let subject = &leaf(&told).subject;
+        assert!(subject.chars().count() <= limits::TEXT_CHARS + 1);
+        assert!(!subject.contains(char::is_control), "{subject:?}");
+    }
+}
+
+#[tokio::test]
+async fn four_thousand_names() {
+    let names: Vec<String> = (0..4000).map(|n| format!("h{n:04}.x")).collect();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.push(NAME);
+    let address = listen_13(self_signed(&params("Many", &names))).await;
+    let told = probe(Kind::Tls, address.port(), Patience::Long, &[]).await;
+    told.fails_with(Cause::TlsSelfSigned);
+    assert_eq!(leaf(&told).names.len(), limits::CERTIFICATE_NAMES);
+    assert_eq!(leaf(&told).more_names, 4001 - limits::CERTIFICATE_NAMES);
+}
+
+#[tokio::test]
+async fn a_certificate_larger_than_any() {
+    // A good ServerHello, then a certificate message that announces 16 MB and goes on and on.
+    let mut hello = b"\x02\x00\x00\x26\x03\x03".to_vec();
+    hello.extend([7; 32]);
+    hello.extend([0, 0xc0, 0x2f, 0]);
+    let mut opening = vec![0x16, 3, 3, 0, u8::try_from(hello.len()).unwrap()];
+    opening.extend(hello);
+    opening.extend(b"\x16\x03\x03\x00\x0a\x0b\xff\xff\xff\xff\xff\xfc\xff\xff\xf9");
+    let mut more = b"\x16\x03\x03\x40\x00".to_vec();
+    more.resize(5 + 16_384, 0x30);
+    let address = repeating(opening, more).await;
+    let told = probe(Kind::Tls, address.port(), Patience::Long, &[]).await;
+    told.fails_with(Cause::NotTls);
+}
