@@ -21,7 +21,7 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -85,6 +85,12 @@ impl Told {
     }
 }
 
+/// Whom the probe trusts, so that what a server does after a good handshake is reached as well.
+fn authority() -> &'static pki::Authority {
+    static AUTHORITY: OnceLock<pki::Authority> = OnceLock::new();
+    AUTHORITY.get_or_init(|| pki::Authority::new("Hostile"))
+}
+
 fn live(patience: Patience, servers: &[SocketAddr]) -> Live {
     let limit = match patience {
         Patience::Long => PLENTY,
@@ -100,7 +106,7 @@ fn live(patience: Patience, servers: &[SocketAddr]) -> Live {
         servers: Servers { configured: servers.to_vec(), upstreams: Vec::new(), reference: None },
         hosts_file,
         network: Arc::new(network()),
-        tls: pki::client(&[]),
+        tls: pki::client(&[authority().pem()]),
         timeouts: Timeouts { dns: limit, connect: PLENTY, tls: limit, http: limit },
     }
 }

@@ -1,14 +1,22 @@
 //! Peers that abuse TLS: records, alerts and certificates.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use rcgen::{DistinguishedName, DnType};
+use tokio::io::AsyncWriteExt;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use vnetprobe::cause::Cause;
 use vnetprobe::limits;
 use vnetprobe::model::Kind;
 use vnetprobe::observation::CertificateFacts;
 
 use crate::pki::{listen_12, listen_13, params, self_signed};
-use crate::world::{repeating, stalling};
-use crate::{NAME, Patience, Told, probe};
+use crate::world::{repeating, serve, stalling};
+use crate::{NAME, Patience, Told, authority, probe};
 
 fn leaf(told: &Told) -> &CertificateFacts {
     &told.seen.tls().unwrap().chain[0]
@@ -95,4 +103,46 @@ async fn a_certificate_larger_than_any() {
     let address = repeating(opening, more).await;
     let told = probe(Kind::Tls, address.port(), Patience::Long, &[]).await;
     told.fails_with(Cause::NotTls);
+}
+
+/// A server with a good certificate that says these bytes over the session, the latter for ever.
+async fn trusted(first: &'static [u8], again: &'static [u8]) -> SocketAddr {
+    let identity = authority().issue(&params("Trusted", &[NAME]));
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(identity.key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(identity.chain, key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    serve(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut session) = acceptor.accept(stream).await else { return };
+            let again = again.repeat(1000);
+            let mut spoken = session.write_all(first).await;
+            while spoken.is_ok() {
+                spoken = session.write_all(&again).await;
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn good_sessions_with_bad_answers() {
+    let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
+    for (first, again, cause) in [
+        (&b"HTTP/1.1 503 Busy\r\n\r\n"[..], &b"<script>\x1b[31m"[..], Cause::HttpServerError),
+        (interim, interim, Cause::HttpUnexpectedStatus),
+        (b"\0\0<script>", b"\x9b31m", Cause::HttpUnexpectedStatus),
+        (b"HTTP/1.1 200 ", b"x", Cause::HttpUnexpectedStatus),
+    ] {
+        let address = trusted(first, again).await;
+        let told = probe(Kind::Https, address.port(), Patience::Long, &[]).await;
+        told.fails_with(cause);
+    }
+    let address = trusted(b"HTTP/1.1 200 OK\r\n\r\n", b"x").await;
+    probe(Kind::Https, address.port(), Patience::Long, &[]).await.passes();
 }
