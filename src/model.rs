@@ -330,14 +330,29 @@ impl Host {
         if let Some(character) = name.chars().find(odd) {
             return Err(HostError::Character(character));
         }
-        if name.split('.').any(str::is_empty) {
+        if name.is_ascii() {
+            return Self::of_ascii(&name.to_ascii_lowercase());
+        }
+        let ascii = idna::domain_to_ascii(name).map_err(|_| HostError::Idna)?;
+        // Unicode has other dots, digits, spaces and slashes, and the mapping makes them plain ones.
+        let ascii = ascii.strip_suffix('.').unwrap_or(&ascii);
+        if ascii.is_empty() {
+            return Err(HostError::Empty);
+        }
+        if let Ok(ip) = ascii.parse::<IpAddr>() {
+            return Ok(Self::Ip(ip));
+        }
+        if ascii.contains(|c: char| odd(&c)) {
+            return Err(HostError::Idna);
+        }
+        Self::of_ascii(ascii)
+    }
+
+    /// A lower-case name of characters that names may have.
+    fn of_ascii(ascii: &str) -> Result<Self, HostError> {
+        if ascii.split('.').any(str::is_empty) {
             return Err(HostError::EmptyLabel);
         }
-        let ascii = if name.is_ascii() {
-            name.to_ascii_lowercase()
-        } else {
-            idna::domain_to_ascii(name).map_err(|_| HostError::Idna)?
-        };
         if let Some(label) = ascii.split('.').find(|label| label.len() > limits::LABEL_OCTETS) {
             return Err(HostError::LabelTooLong(label.to_owned()));
         }
@@ -347,7 +362,7 @@ impl Host {
         if ascii.len() > limits::HOST_OCTETS {
             return Err(HostError::TooLong(ascii.len()));
         }
-        Ok(Self::Name(ascii))
+        Ok(Self::Name(ascii.to_owned()))
     }
 
     /// The name, when there is one to resolve.
@@ -453,6 +468,24 @@ mod tests {
         assert!(matches!(Host::parse(&long), Err(HostError::LabelTooLong(_))));
         let long = vec!["a".repeat(60); 5].join(".");
         assert_eq!(Host::parse(&long).unwrap_err(), HostError::TooLong(304));
+    }
+
+    #[test]
+    fn what_unicode_turns_into_is_looked_at_again() {
+        // Found by fuzzing: UTS 46 maps these to a space, `<`, `/`, dots and digits.
+        for (text, expected) in [
+            ("n\u{a8}", HostError::Idna),
+            ("a\u{ff1c}b", HostError::Idna),
+            ("a\u{2100}b", HostError::Idna),
+            ("a\u{3002}\u{3002}b", HostError::EmptyLabel),
+            ("\u{3002}a", HostError::EmptyLabel),
+            ("\u{ad}", HostError::Empty),
+        ] {
+            assert_eq!(Host::parse(text), Err(expected), "{text:?}");
+        }
+        let address = Host::parse("\u{ff11}0.0.0.4");
+        assert_eq!(address, Ok(Host::Ip([10, 0, 0, 4].into())));
+        assert_eq!(Host::parse("b\u{fc}cher.example\u{3002}"), Host::parse("b\u{fc}cher.example"));
     }
 
     #[test]
