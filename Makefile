@@ -1,5 +1,5 @@
 # The two commands a newcomer needs: `make run` and `make test`.
-.PHONY: run test setup bench lab
+.PHONY: run test setup bench lab fuzz
 
 run:
 	cargo run --release --locked -- serve
@@ -14,3 +14,7 @@ setup:
 # Figures that are printed, not asserted.
 bench:
 	cargo bench --locked
+
+# Every reader of strangers' bytes, FUZZ_SECONDS (60) each; needs nightly and cargo-fuzz.
+fuzz:
+	scripts/fuzz
