@@ -36,8 +36,11 @@ use vnetprobe::parameters::NetworkFacts;
 use vnetprobe::plan::Plan;
 use vnetprobe::probe::Live;
 use vnetprobe::probe::dns::Servers;
+use vnetprobe::probe::experiments::FollowUps;
+use vnetprobe::proxy::Routes;
 use vnetprobe::render::layout::Layout;
 use vnetprobe::render::{junit, markdown, metrics, page, table};
+use vnetprobe::schedule::Repeat;
 use vnetprobe::settings::Timeouts;
 use vnetprobe::snapshot::Snapshot;
 use vnetprobe::wire;
@@ -108,6 +111,8 @@ fn live(patience: Patience, servers: &[SocketAddr]) -> Live {
         network: Arc::new(network()),
         tls: pki::client(&[authority().pem()]),
         timeouts: Timeouts { dns: limit, connect: PLENTY, tls: limit, http: limit },
+        follow_ups: FollowUps::new(Cloud::UsGovernment, Repeat::Once),
+        routes: Routes::default(),
     }
 }
 

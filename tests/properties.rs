@@ -621,6 +621,12 @@ proptest! {
         let snapshot = world.snapshot();
         for report in &snapshot.checks {
             let (Some(verdict), Some(seen)) = (&report.verdict, &report.observation) else { continue };
+            let Check { target, expectation, .. } = report.check.as_ref();
+            let by_proxy = target.kind != Kind::Dns && seen.through().is_some();
+            if by_proxy && expectation.expect != Expect::Private {
+                // The proxy resolves the name.
+                continue;
+            }
             let addresses = match (&seen.dns, &report.check.target.host) {
                 (Some(dns), Host::Name(_)) => effective(dns).addresses(),
                 (_, Host::Ip(ip)) => vec![*ip],
