@@ -163,6 +163,7 @@ fn judged(target: Target, seen: Arc<Observation>) -> Snapshot {
         scenarios: Vec::new(),
         required: true,
         public_service: true,
+        service: None,
         service_tag: None,
         purpose: String::new(),
     };
