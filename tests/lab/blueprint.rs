@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
+use crate::middle;
+use crate::oddities;
 use crate::plan::Plan;
 use crate::world::{Action, Fault, Form, Place};
 
@@ -17,10 +19,9 @@ pub(crate) const REFERENCE: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 /// The resolvers by the names that world files use.
 pub(crate) const RESOLVERS: [(&str, Ipv4Addr); 2] =
     [("resolver", RESOLVER), ("reference", REFERENCE)];
-/// Where the firewall's name filter listens.
-pub(crate) const FILTER_PORT: u16 = 10443;
-/// Packets so marked are the filter's, whatever their destination says.
-pub(crate) const FILTER_MARK: u32 = 1;
+/// How every zone begins.
+const HEAD: &str = "@ 300 IN SOA ns.lab.example. lab.lab.example. 1 3600 600 86400 10\n\
+                    @ 300 IN NS ns.lab.example.\n";
 /// Where SMB answers.
 pub(crate) const SMB_PORT: u16 = 445;
 
@@ -93,7 +94,7 @@ impl Host {
     }
 
     /// Where clients get when all is well.
-    fn addresses(&self) -> Vec<IpAddr> {
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
         match self.private {
             Some(private) => vec![private.into()],
             None => [Some(self.public.into()), self.public6.map(IpAddr::from)]
@@ -123,8 +124,6 @@ pub(crate) struct Blueprint {
     pub(crate) server_rules: String,
     /// What hosts answer to HTTP requests over TLS.
     pub(crate) answers: Vec<Answer>,
-    /// Names that the firewall closes on, if it filters names at all.
-    pub(crate) denied_names: Option<Vec<String>>,
 }
 
 impl Blueprint {
@@ -155,10 +154,6 @@ impl Blueprint {
                 _ => None,
             })
             .collect();
-        let denied_names = faults.iter().find_map(|fault| match fault {
-            Fault::NameFilter { deny } => Some(deny.clone()),
-            _ => None,
-        });
         let http_ports = plan.ports(&["http"]);
         let others = &http_ports | &BTreeSet::from([SMB_PORT]);
         Ok(Self {
@@ -166,10 +161,9 @@ impl Blueprint {
             certificates,
             tls_ports: &plan.ports(&["tls", "https", "websocket", "tcp"]) - &others,
             http_ports,
-            firewall_rules: firewall_rules(&hosts, faults, denied_names.is_some())?,
+            firewall_rules: firewall_rules(&hosts, faults)?,
             server_rules: server_rules(&hosts, faults, &plan.ports(&["udp"]))?,
             answers: answers(azure, faults),
-            denied_names,
             hosts,
         })
     }
@@ -189,7 +183,8 @@ fn answers(azure: &Azure, faults: &[Fault]) -> Vec<Answer> {
     told.chain(azure.answers.iter().cloned()).collect()
 }
 
-fn find<'a>(hosts: &'a [Host], name: &str) -> Result<&'a Host> {
+/// A host of the plan by its name.
+pub(crate) fn find<'a>(hosts: &'a [Host], name: &str) -> Result<&'a Host> {
     hosts
         .iter()
         .find(|host| host.name == name)
@@ -277,8 +272,7 @@ fn zones(
     private_zones: &BTreeSet<&str>,
     faults: &[Fault],
 ) -> BTreeMap<String, String> {
-    let head = "@ 300 IN SOA ns.lab.example. lab.lab.example. 1 3600 600 86400 10\n\
-                @ 300 IN NS ns.lab.example.\n";
+    let head = HEAD;
     let mut public = format!("{head}ns.lab.example. 300 IN A {RESOLVER}\n");
     for host in hosts {
         public_records(&mut public, host);
@@ -302,6 +296,22 @@ fn zones(
         zones.insert((*zone).to_owned(), text);
     }
     zones
+}
+
+/// A zone for the filter of names in the path: names that it lets through lead to the addresses of
+/// those it does not as well.
+pub(crate) fn names_anywhere(hosts: &[Host], denied: impl Fn(&str) -> bool) -> String {
+    let closed = hosts.iter().filter(|host| host.private.is_none() && denied(&host.name));
+    let closed: Vec<IpAddr> = closed.flat_map(Host::addresses).collect();
+    let mut zone = format!("{HEAD}ns.lab.example. 300 IN A {RESOLVER}\n");
+    for host in hosts {
+        let others = if denied(&host.name) { &[][..] } else { &closed };
+        for address in host.addresses().iter().chain(others) {
+            let kind = if address.is_ipv4() { "A" } else { "AAAA" };
+            let _ = writeln!(zone, "{}. 60 IN {kind} {address}", host.name);
+        }
+    }
+    zone
 }
 
 fn public_records(zone: &mut String, host: &Host) {
@@ -329,21 +339,17 @@ fn public_records(zone: &mut String, host: &Host) {
 
 // ------------------------------------------------------------------------------------ nftables
 
-fn firewall_rules(hosts: &[Host], faults: &[Fault], filter: bool) -> Result<String> {
-    let redirect = if filter {
-        format!(
-            "iifname \"client\" tcp dport 443 \
-             tproxy to :{FILTER_PORT} meta mark set {FILTER_MARK} accept"
-        )
-    } else {
-        String::new()
-    };
+fn firewall_rules(hosts: &[Host], faults: &[Fault]) -> Result<String> {
+    let redirects = middle::chains(faults);
+    // They follow these rules, so other commands make these rules others.
+    let commands = middle::commands(faults).join("\n# ");
+    let large = oddities::large_packets(hosts, faults)?;
     let faults = packet_rules(hosts, faults, Place::Firewall)?;
     Ok(format!(
-        "flush ruleset\n\
+        "flush ruleset\n# {commands}\n\
          table inet firewall {{\n\
-         chain names {{\ntype filter hook prerouting priority mangle; policy accept;\n{redirect}\n}}\n\
-         chain forward {{\ntype filter hook forward priority filter; policy accept;\n{faults}}}\n\
+         {redirects}\
+         chain forward {{\ntype filter hook forward priority filter; policy accept;\n{large}{faults}}}\n\
          }}\n"
     ))
 }
@@ -354,10 +360,12 @@ fn server_rules(hosts: &[Host], faults: &[Fault], mute: &BTreeSet<u16>) -> Resul
         let _ = writeln!(rules, "udp dport {port} drop");
         rules
     });
+    let oddities = oddities::chain(hosts, faults)?;
     let faults = packet_rules(hosts, faults, Place::Server)?;
     Ok(format!(
         "flush ruleset\n\
          table inet servers {{\n\
+         {oddities}\
          chain input {{\ntype filter hook input priority filter; policy accept;\n{mute}{faults}}}\n\
          }}\n"
     ))

@@ -18,6 +18,11 @@ pub(crate) struct Authority {
     pub(crate) root_pem: String,
     intermediate_pem: String,
     intermediate: Issuer<'static, KeyPair>,
+    expired_pem: String,
+    expired: Issuer<'static, KeyPair>,
+    inspector_key: String,
+    /// The root of a firewall that inspects, in PEM.
+    pub(crate) inspector_pem: String,
     stranger_pem: String,
     stranger: Issuer<'static, KeyPair>,
     leaf_key: KeyPair,
@@ -36,8 +41,38 @@ impl Authority {
         let params = authority("vnetprobe lab intermediate", now);
         let intermediate_pem = params.signed_by(&key, &top)?.pem();
         let intermediate = Issuer::new(params, key);
-        let leaf_key = KeyPair::generate()?;
-        Ok(Self { root_pem, intermediate_pem, intermediate, stranger_pem, stranger, leaf_key, now })
+        let key = KeyPair::generate()?;
+        let mut params = authority("vnetprobe lab expired intermediate", now);
+        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + now.saturating_sub(10 * DAY);
+        let expired_pem = params.signed_by(&key, &top)?.pem();
+        let expired = Issuer::new(params, key);
+        let inspector = KeyPair::generate()?;
+        let inspector_pem = authority("Contoso TLS inspection", now).self_signed(&inspector)?.pem();
+        Ok(Self {
+            root_pem,
+            intermediate_pem,
+            intermediate,
+            expired_pem,
+            expired,
+            inspector_key: inspector.serialize_pem(),
+            inspector_pem,
+            stranger_pem,
+            stranger,
+            leaf_key: KeyPair::generate()?,
+            now,
+        })
+    }
+
+    /// What a firewall that inspects signs with: certificate and key, in PEM.
+    pub(crate) fn inspector(&self) -> String {
+        format!("{}{}", self.inspector_pem, self.inspector_key)
+    }
+
+    /// One chain for many hosts, and its key, in PEM.
+    pub(crate) fn shared_pem(&self, hosts: Vec<String>) -> Result<String> {
+        let params = CertificateParams::new(hosts)?;
+        let leaf = params.signed_by(&self.leaf_key, &self.intermediate)?.pem();
+        Ok(format!("{leaf}{}{}", self.intermediate_pem, self.key_pem()))
     }
 
     /// The private key of every leaf, in PEM.
@@ -58,6 +93,7 @@ impl Authority {
             Some(Form::Expired) => {
                 (self.now.saturating_sub(100 * DAY), self.now.saturating_sub(10 * DAY))
             }
+            Some(Form::Expiring) => (self.now.saturating_sub(DAY), self.now + 3 * DAY + DAY / 2),
             Some(Form::NotYetValid) => (self.now + 10 * DAY, self.now + 100 * DAY),
             _ => (self.now.saturating_sub(DAY), self.now + 90 * DAY),
         };
@@ -72,6 +108,10 @@ impl Authority {
             _ => {}
         }
         params.custom_extensions = vec![issuer_address("http://cacerts.example/lab.crt")?];
+        if form == Some(Form::ExpiredIntermediate) {
+            let leaf = params.signed_by(&self.leaf_key, &self.expired)?.pem();
+            return Ok(format!("{leaf}{}", self.expired_pem));
+        }
         let leaf = params.signed_by(&self.leaf_key, &self.intermediate)?.pem();
         Ok(match form {
             Some(Form::NoIntermediate) => leaf,

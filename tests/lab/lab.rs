@@ -12,23 +12,28 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::blueprint::{Azure, Blueprint, FILTER_PORT, RESOLVERS, SMB_PORT};
+use crate::blueprint::{Azure, Blueprint, RESOLVERS, SMB_PORT};
 use crate::certificates::Authority;
+use crate::middle::{self, Root};
 use crate::plan::Plan;
 use crate::servers;
 use crate::stage::{Role, Stage};
 use crate::world::{Form, World};
 
 /// Programs the lab cannot do without, and the Debian packages that have them.
-const TOOLS: [(&str, &str); 13] = [
+const TOOLS: [(&str, &str); 17] = [
     ("ip", "iproute2"),
     ("nft", "nftables"),
+    ("iptables-nft", "iptables"),
     ("setpriv", "util-linux"),
     ("sysctl", "procps"),
     ("bash", "bash"),
     ("unbound", "unbound"),
     ("nginx", "nginx"),
     ("haproxy", "haproxy"),
+    ("squid", "squid-openssl"),
+    ("dropbear", "dropbear-bin"),
+    ("python3", "python3-websockets"),
     ("smbd", "samba"),
     ("smbclient", "smbclient"),
     ("dig", "bind9-dnsutils"),
@@ -46,10 +51,12 @@ pub(crate) struct Lab {
     daemons: BTreeMap<&'static str, Daemon>,
     rules: BTreeMap<&'static str, String>,
     certificates: BTreeMap<String, Option<Form>>,
-    authority: Authority,
+    /// Variables of programs on the client.
+    environment: BTreeMap<String, String>,
+    pub(crate) authority: Authority,
     azure: Azure,
     home: PathBuf,
-    stage: Stage,
+    pub(crate) stage: Stage,
 }
 
 impl Lab {
@@ -61,6 +68,7 @@ impl Lab {
             daemons: BTreeMap::new(),
             rules: BTreeMap::new(),
             certificates: BTreeMap::new(),
+            environment: BTreeMap::new(),
             authority: Authority::new()?,
             azure: toml::from_str(&azure).context("reading azure.toml")?,
             home: home.to_owned(),
@@ -74,7 +82,7 @@ impl Lab {
         Ok(lab)
     }
 
-    fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.stage.dir
     }
 
@@ -88,8 +96,14 @@ impl Lab {
         let text = fs::read_to_string(self.home.join(&world.config))
             .with_context(|| format!("reading {}", world.config))?;
         let path = self.dir().join("probes.toml");
-        let ca = self.root_certificate();
-        fs::write(&path, text.replace("{ca}", &ca.to_string_lossy()))?;
+        let mut ca = self.root_certificate();
+        if middle::inspection(&world.faults).is_some_and(|i| i.root == Root::CaFiles) {
+            ca.set_file_name("roots.pem");
+            let Authority { root_pem, inspector_pem, .. } = &self.authority;
+            fs::write(&ca, format!("{root_pem}{inspector_pem}"))?;
+        }
+        let text = text.replace("{ca}", &ca.to_string_lossy()) + &world.add;
+        fs::write(&path, text)?;
         Ok(path)
     }
 
@@ -97,7 +111,11 @@ impl Lab {
     pub(crate) fn become_world(&mut self, world: &World, plan: &Plan) -> Result<()> {
         let blueprint = Blueprint::draw(plan, &self.azure, &world.faults)?;
         self.set_rules(Role::Servers, "servers", &blueprint.server_rules)?;
-        self.set_rules(Role::Firewall, "firewall", &blueprint.firewall_rules)?;
+        if self.set_rules(Role::Firewall, "firewall", &blueprint.firewall_rules)? {
+            for command in middle::commands(&world.faults) {
+                self.stage.run(Role::Firewall, &command)?;
+            }
+        }
         self.write_certificates(&blueprint)?;
         let dir = self.dir().to_owned();
         for (name, address) in RESOLVERS {
@@ -129,26 +147,19 @@ impl Lab {
         let wanted = Wanted { role: Role::Servers, program: "smbd", files, sockets };
         let arguments = ["--foreground", "--no-process-group", "--debug-stdout", "-s"];
         self.keep("smbd", wanted, &[&arguments[..], &["samba.conf"]].concat())?;
-        match &blueprint.denied_names {
-            None => self.stop("haproxy"),
-            Some(names) => {
-                let files = vec![
-                    ("denied-names".to_owned(), names.join("\n") + "\n"),
-                    ("haproxy.conf".to_owned(), servers::haproxy(&dir)),
-                ];
-                let sockets = vec![everywhere(FILTER_PORT)];
-                let wanted = Wanted { role: Role::Firewall, program: "haproxy", files, sockets };
-                self.keep("haproxy", wanted, &["-db", "-f", "haproxy.conf"])
-            }
-        }
+        self.environment.clone_from(&world.environment);
+        self.keep_oddities(&blueprint)?;
+        self.keep_middle(world, &blueprint)
     }
 
-    fn set_rules(&mut self, role: Role, name: &'static str, rules: &str) -> Result<()> {
+    /// Says whether the rules were others before.
+    fn set_rules(&mut self, role: Role, name: &'static str, rules: &str) -> Result<bool> {
         if self.rules.get(name).is_none_or(|current| current != rules) {
             self.stage.set_rules(role, rules)?;
             self.rules.insert(name, rules.to_owned());
+            return Ok(true);
         }
-        Ok(())
+        Ok(false)
     }
 
     /// nginx reads a certificate at each handshake, so new ones need no restart.
@@ -167,7 +178,12 @@ impl Lab {
     }
 
     /// Runs a server with these files, anew if they changed.
-    fn keep(&mut self, name: &'static str, wanted: Wanted, arguments: &[&str]) -> Result<()> {
+    pub(crate) fn keep(
+        &mut self,
+        name: &'static str,
+        wanted: Wanted,
+        arguments: &[&str],
+    ) -> Result<()> {
         if let Some(daemon) = self.daemons.get_mut(name)
             && daemon.files == wanted.files
             && daemon.child.try_wait()?.is_none()
@@ -192,7 +208,7 @@ impl Lab {
         })
     }
 
-    fn stop(&mut self, name: &str) -> Result<()> {
+    pub(crate) fn stop(&mut self, name: &str) -> Result<()> {
         if let Some(mut daemon) = self.daemons.remove(name) {
             daemon.child.kill()?;
             daemon.child.wait()?;
@@ -210,6 +226,7 @@ impl Lab {
         for name in ["SSL_CERT_FILE", "SSL_CERT_DIR", "RES_OPTIONS", "LOCALDOMAIN"] {
             command.env_remove(name);
         }
+        command.envs(&self.environment);
         command
     }
 
@@ -231,16 +248,17 @@ impl Drop for Lab {
 }
 
 /// A server as it should run.
-struct Wanted {
-    role: Role,
-    program: &'static str,
+pub(crate) struct Wanted {
+    pub(crate) role: Role,
+    pub(crate) program: &'static str,
     /// Its files, by path in the lab's folder.
-    files: Vec<(String, String)>,
+    pub(crate) files: Vec<(String, String)>,
     /// It is ready when it listens on all of these.
-    sockets: Vec<SocketAddrV4>,
+    pub(crate) sockets: Vec<SocketAddrV4>,
 }
 
-const fn everywhere(port: u16) -> SocketAddrV4 {
+/// On every IPv4 address.
+pub(crate) const fn everywhere(port: u16) -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port)
 }
 

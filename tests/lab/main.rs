@@ -9,10 +9,14 @@
 mod blueprint;
 mod certificates;
 mod lab;
+mod middle;
+mod oddities;
 mod plan;
 mod proof;
 mod report;
+mod roles;
 mod servers;
+mod squid;
 mod stage;
 mod world;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::world::World;
 
 /// `vnetprobe check --format json`, as far as the worlds speak of it.
@@ -50,6 +50,12 @@ impl Check {
         passes || (mute && self.status == "unknown")
     }
 
+    /// What is told of it: of a failure its cause, of a warning that of each.
+    fn causes(&self) -> impl Iterator<Item = &str> {
+        let warnings = self.warnings.iter().filter_map(|warning| warning["cause"].as_str());
+        self.cause.as_deref().into_iter().chain(warnings)
+    }
+
     fn line(&self) -> String {
         let cause = self.cause.as_deref().unwrap_or("no cause");
         let warnings = match self.warnings.as_slice() {
@@ -85,9 +91,10 @@ impl Report {
         self.findings_differ(world, &broken, &mut out);
         for check in &self.checks {
             if broken.contains(&check.id) {
-                let named = |cause: &String| world.expect.causes.contains(cause);
-                if check.status != "fail" || !check.cause.as_ref().is_some_and(named) {
-                    out.push(format!("should fail: {}", check.line()));
+                let wanted = &world.expect.status;
+                let named = |cause: &str| world.expect.causes.iter().any(|named| named == cause);
+                if check.status != *wanted || !check.causes().any(named) {
+                    out.push(format!("should {wanted}: {}", check.line()));
                 }
             } else if !check.is_quiet() {
                 out.push(format!("should be quiet: {}", check.line()));
@@ -125,7 +132,8 @@ impl Report {
     fn scenarios_differ(&self, world: &World, out: &mut Vec<String>) {
         let expect = &world.expect;
         for scenario in &self.scenarios {
-            let wanted = if expect.blocked.contains(&scenario.id) {
+            let every = expect.blocked.iter().any(|id| id == "*");
+            let wanted = if every || expect.blocked.contains(&scenario.id) {
                 "blocked"
             } else if expect.degraded.contains(&scenario.id) {
                 "degraded"
@@ -138,7 +146,7 @@ impl Report {
             }
         }
         for id in expect.blocked.iter().chain(&expect.degraded) {
-            if !self.scenarios.iter().any(|scenario| scenario.id == *id) {
+            if id != "*" && !self.scenarios.iter().any(|scenario| scenario.id == *id) {
                 out.push(format!("there is no scenario {id}"));
             }
         }
@@ -147,16 +155,36 @@ impl Report {
 
 /// The ids of the checks that the world breaks.
 fn broken(world: &World, plan: &Plan, out: &mut Vec<String>) -> BTreeSet<String> {
-    let mut broken = BTreeSet::new();
-    for authority in &world.expect.explains {
-        let before = broken.len();
-        let is_meant =
-            |check: &&crate::plan::Check| check.authority() == *authority || check.id == *authority;
-        let hit = plan.checks().filter(is_meant);
-        broken.extend(hit.map(|check| check.id.clone()));
-        if broken.len() == before {
-            out.push(format!("the plan has no check of {authority}"));
+    let mut named = |patterns: &[String]| {
+        let mut ids = BTreeSet::new();
+        for pattern in patterns {
+            let before = ids.len();
+            let hit = plan.checks().filter(|check| is_meant(pattern, check));
+            ids.extend(hit.map(|check| check.id.clone()));
+            if ids.len() == before {
+                out.push(format!("the plan has no more check of {pattern}"));
+            }
         }
-    }
+        ids
+    };
+    let except = named(&world.expect.except);
+    let mut broken = named(&world.expect.explains);
+    broken.retain(|id| !except.contains(id));
     broken
+}
+
+/// Whether a world's file means this check: `HOST:PORT EXPECTATION`.
+fn is_meant(pattern: &str, check: &plan::Check) -> bool {
+    if check.id == pattern {
+        return true;
+    }
+    let (authority, expect) = pattern.split_once(' ').unwrap_or((pattern, &check.expect));
+    let fits = match authority.split_once('*') {
+        None => check.authority() == authority,
+        Some((start, end)) => {
+            let text = check.authority();
+            text.strip_prefix(start).is_some_and(|rest| rest.ends_with(end))
+        }
+    };
+    fits && expect == check.expect
 }

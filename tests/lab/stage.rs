@@ -8,6 +8,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -15,7 +16,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::blueprint::{FILTER_MARK, REFERENCE, RESOLVER};
+use crate::blueprint::{REFERENCE, RESOLVER};
+use crate::middle::FILTER_MARK;
 
 /// The firewall's routing table that gives packets to its own name filter.
 const FILTER_TABLE: u32 = 100;
@@ -62,6 +64,8 @@ impl Stage {
         let sweeper = start_sweeper(process)?;
         let stage = Self { process, dir: folder_of(process), sweeper };
         fs::create_dir_all(&stage.dir)?;
+        // squid gives up root and still has to reach its files.
+        fs::set_permissions(&stage.dir, fs::Permissions::from_mode(0o755))?;
         for role in Role::ALL {
             run("ip", ["netns", "add", &stage.name(role)])?;
             stage.write_etc(role)?;
@@ -100,6 +104,41 @@ impl Stage {
         fs::write(dir.join("resolv.conf"), resolv)?;
         fs::write(dir.join("hosts"), "127.0.0.1 localhost\n::1 localhost\n")?;
         fs::write(dir.join("nsswitch.conf"), "passwd: files\ngroup: files\nhosts: files dns\n")?;
+        Ok(())
+    }
+
+    /// A command for bash in a namespace, as root.
+    pub(crate) fn run(&self, role: Role, line: &str) -> Result<()> {
+        let mut command = self.command(role, "bash");
+        command.args(["-e", "-c", line]);
+        finish(command)
+    }
+
+    /// Whether packets are cut to size as on a wire, so that a rule about sizes means them; usually
+    /// the kernel hands over many at once.
+    pub(crate) fn set_wire_sizes(&self, wire: bool) -> Result<()> {
+        let segments = if wire { 1 } else { 65535 };
+        for (role, link) in [(Role::Client, "eth0"), (Role::Servers, "eth0")] {
+            batch(
+                &["-n", &self.name(role)],
+                &format!("link set {link} gso_max_segs {segments}\n"),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What the client's own root store holds, if it is not the machine's.
+    pub(crate) fn set_host_store(&self, pem: Option<&str>) -> Result<()> {
+        let ssl = etc_of(&self.name(Role::Client)).join("ssl");
+        let Some(pem) = pem else {
+            if ssl.exists() {
+                fs::remove_dir_all(&ssl)?;
+            }
+            return Ok(());
+        };
+        fs::create_dir_all(ssl.join("certs"))?;
+        fs::write(ssl.join("openssl.cnf"), "# nothing is configured\n")?;
+        fs::write(ssl.join("certs/ca-certificates.crt"), pem)?;
         Ok(())
     }
 

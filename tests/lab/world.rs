@@ -7,6 +7,9 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
+use crate::middle::{ExplicitProxy, Filter, Inspection};
+use crate::oddities::Oddity;
+
 /// One file of `tests/lab/worlds`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +22,12 @@ pub(crate) struct World {
     /// The program's configuration, a file in `tests/lab`.
     #[serde(default = "usual_config")]
     pub(crate) config: String,
+    /// More of it, put at its end.
+    #[serde(default)]
+    pub(crate) add: String,
+    /// Variables that every program on the client has.
+    #[serde(default)]
+    pub(crate) environment: BTreeMap<String, String>,
     /// What is broken; nothing in a healthy world.
     #[serde(default, rename = "fault")]
     pub(crate) faults: Vec<Fault>,
@@ -58,8 +67,21 @@ pub(crate) enum Fault {
         #[serde(default)]
         body: String,
     },
-    /// The firewall takes every TLS connection itself and closes those that name one of these.
-    NameFilter { deny: Vec<String> },
+    /// The firewall takes what leaves for the internet itself and closes on unwanted names.
+    NameFilter(Filter),
+    /// The firewall opens TLS on its way to the internet and signs certificates of its own.
+    Inspection(Inspection),
+    /// An HTTP proxy, which programs have to be told of.
+    Proxy(ExplicitProxy),
+    /// Something else than the usual server answers at this host's port.
+    Answers {
+        host: String,
+        port: u16,
+        #[serde(rename = "as")]
+        oddity: Oddity,
+    },
+    /// The way to this host's port, and back, loses packets above a size, without a word.
+    LargePackets { host: String, port: u16, above: u16 },
 }
 
 /// What happens to a packet.
@@ -100,6 +122,10 @@ pub(crate) enum Form {
     UnknownRoot,
     /// The server forgot to send the intermediate.
     NoIntermediate,
+    /// The intermediate that the server sends has expired.
+    ExpiredIntermediate,
+    /// It ends in three days.
+    Expiring,
 }
 
 /// What `vnetprobe check` must answer.
@@ -111,16 +137,27 @@ pub(crate) struct Expect {
     /// The finding's cause is one of these; none means that nothing is found.
     #[serde(default)]
     pub(crate) causes: Vec<String>,
-    /// `host:port`, or `host` for checks of the name alone, or one check's id: all checks on them
-    /// fail, no others.
+    /// `host:port`, `host` for checks of the name alone, or one check's id, with `*` for any text;
+    /// after a space what the check expects (`private`, `public`, `any`). All these checks fail, no
+    /// others.
     #[serde(default)]
     pub(crate) explains: Vec<String>,
-    /// Scenarios that are blocked.
+    /// The same, for those that are not explained.
+    #[serde(default)]
+    pub(crate) except: Vec<String>,
+    /// The status of these checks: `fail` or `warn`.
+    #[serde(default = "fail")]
+    pub(crate) status: String,
+    /// Scenarios that are blocked; `*` is every one.
     #[serde(default)]
     pub(crate) blocked: Vec<String>,
     /// Scenarios that are degraded. All others are ready.
     #[serde(default)]
     pub(crate) degraded: Vec<String>,
+}
+
+fn fail() -> String {
+    "fail".to_owned()
 }
 
 /// A command and what it shows in this world.
@@ -150,11 +187,15 @@ impl Fault {
     pub(crate) fn hosts(&self) -> Vec<&str> {
         match self {
             Self::ZoneNotLinked { .. } => Vec::new(),
+            Self::NameFilter(filter) => filter.hosts(),
+            Self::Inspection(inspection) => inspection.hosts(),
+            Self::Proxy(proxy) => proxy.hosts(),
             Self::Packets { host, .. } => host.iter().map(String::as_str).collect(),
             Self::RecordMissing { host }
             | Self::Certificate { host, .. }
-            | Self::Answer { host, .. } => vec![host],
-            Self::NameFilter { deny } => deny.iter().map(String::as_str).collect(),
+            | Self::Answer { host, .. }
+            | Self::Answers { host, .. }
+            | Self::LargePackets { host, .. } => vec![host],
         }
     }
 }
