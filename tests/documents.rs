@@ -302,6 +302,7 @@ fn the_plan_has_the_fields_of_its_schema() {
                 "purpose",
                 "required",
                 "scenarios",
+                "service",
                 "service_tag",
                 "source",
                 "transport",

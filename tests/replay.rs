@@ -16,7 +16,7 @@ use serde_json::Value;
 use vnetprobe::cause::Cause;
 use vnetprobe::check::{Check, Expectation, Target};
 use vnetprobe::machine::{InterfaceAddress, Machine};
-use vnetprobe::model::{Expect, Host, Kind, Layer, Proof, Status};
+use vnetprobe::model::{Expect, Host, Kind, Layer, Proof, Service, Status};
 use vnetprobe::observation::Observation;
 use vnetprobe::parameters::NetworkFacts;
 use vnetprobe::verdict::{Context, judge};
@@ -50,6 +50,8 @@ struct CheckPart {
     pattern: String,
     zone: Option<String>,
     public_service: bool,
+    #[serde(default)]
+    service: Option<Service>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -101,6 +103,7 @@ impl Recording {
             scenarios: Vec::new(),
             required: true,
             public_service: part.public_service,
+            service: part.service,
             service_tag: None,
             purpose: String::new(),
         }

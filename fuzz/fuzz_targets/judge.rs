@@ -48,6 +48,7 @@ fn check(choice: u8) -> Check {
         scenarios: Vec::new(),
         required: true,
         public_service: choice % 2 == 0,
+        service: None,
         service_tag: None,
         purpose: String::new(),
     }

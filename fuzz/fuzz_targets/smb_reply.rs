@@ -15,6 +15,6 @@ fuzz_target!(|data: &[u8]| {
     match run(negotiate(&mut Peer::new(data, 7), LIMIT)).outcome {
         SmbOutcome::NotSmb(opening) => assert_plain("an opening", &opening),
         SmbOutcome::Timeout => panic!("it waited for a peer that had closed"),
-        SmbOutcome::Negotiated { .. } | SmbOutcome::Closed => {}
+        SmbOutcome::Negotiated { .. } | SmbOutcome::Refused { .. } | SmbOutcome::Closed => {}
     }
 });
