@@ -7,10 +7,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
+use crate::extra;
 use crate::middle;
 use crate::oddities;
 use crate::plan::Plan;
-use crate::world::{Action, Fault, Form, Place};
+use crate::world::{Action, Fault, Form, Place, RecordsOf};
 
 /// The DNS server that the client's machine uses.
 pub(crate) const RESOLVER: Ipv4Addr = Ipv4Addr::new(10, 30, 0, 53);
@@ -79,7 +80,7 @@ pub(crate) struct Host {
     /// Name and private zone between its name and that address.
     alias: Option<(String, String)>,
     /// Its address on the public side.
-    public: Ipv4Addr,
+    pub(crate) public: Ipv4Addr,
     /// Another one, for some.
     public6: Option<Ipv6Addr>,
     /// A public alias, for some.
@@ -275,7 +276,7 @@ fn zones(
     let head = HEAD;
     let mut public = format!("{head}ns.lab.example. 300 IN A {RESOLVER}\n");
     for host in hosts {
-        public_records(&mut public, host);
+        public_records(&mut public, (resolver, hosts), host, faults);
     }
     let mut zones = BTreeMap::from([(".".to_owned(), public)]);
     for zone in private_zones {
@@ -289,6 +290,8 @@ fn zones(
             }
             if !linked {
                 let _ = writeln!(text, "{alias}. 60 IN CNAME {}.", host.front());
+            } else if let Some(other) = extra::records(faults, resolver, host, RecordsOf::End) {
+                extra::write_records(&mut text, alias, other, hosts);
             } else if !faults.iter().any(missing) {
                 let _ = writeln!(text, "{alias}. 10 IN A {private}");
             }
@@ -314,8 +317,17 @@ pub(crate) fn names_anywhere(hosts: &[Host], denied: impl Fn(&str) -> bool) -> S
     zone
 }
 
-fn public_records(zone: &mut String, host: &Host) {
+fn public_records(
+    zone: &mut String,
+    (resolver, hosts): (&str, &[Host]),
+    host: &Host,
+    faults: &[Fault],
+) {
     let Host { name, public, .. } = host;
+    let other = |of| extra::records(faults, resolver, host, of);
+    if let Some(other) = other(RecordsOf::Name) {
+        return extra::write_records(zone, name, other, hosts);
+    }
     let front = match (&host.alias, host.private, &host.edge) {
         (Some((alias, _)), _, _) => {
             let _ = writeln!(zone, "{name}. 60 IN CNAME {alias}.");
@@ -331,6 +343,11 @@ fn public_records(zone: &mut String, host: &Host) {
         }
         (None, None, None) => name.clone(),
     };
+    if host.private.is_none()
+        && let Some(other) = other(RecordsOf::End)
+    {
+        return extra::write_records(zone, &front, other, hosts);
+    }
     let _ = writeln!(zone, "{front}. 60 IN A {public}");
     if let Some(public6) = host.public6 {
         let _ = writeln!(zone, "{front}. 60 IN AAAA {public6}");
@@ -344,7 +361,8 @@ fn firewall_rules(hosts: &[Host], faults: &[Fault]) -> Result<String> {
     // They follow these rules, so other commands make these rules others.
     let commands = middle::commands(faults).join("\n# ");
     let large = oddities::large_packets(hosts, faults)?;
-    let faults = packet_rules(hosts, faults, Place::Firewall)?;
+    let faults = extra::rules(hosts, faults, Place::Firewall)?
+        + &packet_rules(hosts, faults, Place::Firewall)?;
     Ok(format!(
         "flush ruleset\n# {commands}\n\
          table inet firewall {{\n\
@@ -361,11 +379,14 @@ fn server_rules(hosts: &[Host], faults: &[Fault], mute: &BTreeSet<u16>) -> Resul
         rules
     });
     let oddities = oddities::chain(hosts, faults)?;
-    let faults = packet_rules(hosts, faults, Place::Server)?;
+    let redirects = extra::redirects(hosts, faults)?;
+    let faults =
+        extra::rules(hosts, faults, Place::Server)? + &packet_rules(hosts, faults, Place::Server)?;
     Ok(format!(
         "flush ruleset\n\
          table inet servers {{\n\
          {oddities}\
+         chain elsewhere {{\ntype nat hook prerouting priority dstnat; policy accept;\n{redirects}}}\n\
          chain input {{\ntype filter hook input priority filter; policy accept;\n{mute}{faults}}}\n\
          }}\n"
     ))
@@ -382,7 +403,7 @@ fn packet_rules(hosts: &[Host], faults: &[Fault], place: Place) -> Result<String
             (Action::Drop, _) => "drop",
             (Action::Reset, _) => "reject with tcp reset",
             (Action::Prohibit, Place::Firewall) => "reject with icmpx admin-prohibited",
-            (Action::Prohibit, Place::Server) => bail!("only a firewall prohibits"),
+            (Action::Prohibit, _) => bail!("only a firewall prohibits"),
         };
         let Some(host) = host else {
             let _ = writeln!(rules, "tcp dport {port} {verdict}");

@@ -14,14 +14,15 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::blueprint::{Azure, Blueprint, RESOLVERS, SMB_PORT};
 use crate::certificates::Authority;
+use crate::extra::Extra;
 use crate::middle::{self, Root};
 use crate::plan::Plan;
 use crate::servers;
 use crate::stage::{Role, Stage};
-use crate::world::{Form, World};
+use crate::world::{Form, Place, World};
 
 /// Programs the lab cannot do without, and the Debian packages that have them.
-const TOOLS: [(&str, &str); 17] = [
+const TOOLS: [(&str, &str); 20] = [
     ("ip", "iproute2"),
     ("nft", "nftables"),
     ("iptables-nft", "iptables"),
@@ -29,6 +30,9 @@ const TOOLS: [(&str, &str); 17] = [
     ("sysctl", "procps"),
     ("bash", "bash"),
     ("unbound", "unbound"),
+    ("named", "bind9"),
+    ("dnsmasq", "dnsmasq-base"),
+    ("nc", "netcat-openbsd"),
     ("nginx", "nginx"),
     ("haproxy", "haproxy"),
     ("squid", "squid-openssl"),
@@ -48,11 +52,13 @@ const RUN_SECONDS: &str = "30";
 
 /// Real servers on a stage. Fields go in this order: servers first, then the ground they stand on.
 pub(crate) struct Lab {
-    daemons: BTreeMap<&'static str, Daemon>,
+    daemons: BTreeMap<String, Daemon>,
     rules: BTreeMap<&'static str, String>,
     certificates: BTreeMap<String, Option<Form>>,
     /// Variables of programs on the client.
     environment: BTreeMap<String, String>,
+    /// Commands that made the client what it is.
+    commands: Vec<String>,
     pub(crate) authority: Authority,
     azure: Azure,
     home: PathBuf,
@@ -69,6 +75,7 @@ impl Lab {
             rules: BTreeMap::new(),
             certificates: BTreeMap::new(),
             environment: BTreeMap::new(),
+            commands: Vec::new(),
             authority: Authority::new()?,
             azure: toml::from_str(&azure).context("reading azure.toml")?,
             home: home.to_owned(),
@@ -102,7 +109,12 @@ impl Lab {
             let Authority { root_pem, inspector_pem, .. } = &self.authority;
             fs::write(&ca, format!("{root_pem}{inspector_pem}"))?;
         }
-        let text = text.replace("{ca}", &ca.to_string_lossy()) + &world.add;
+        let mut text = text.replace("{ca}", &ca.to_string_lossy());
+        for (usual, here) in &world.replace {
+            ensure!(text.contains(usual), "`{usual}` is not in {}", world.config);
+            text = text.replace(usual, here);
+        }
+        text.push_str(&world.add);
         fs::write(&path, text)?;
         Ok(path)
     }
@@ -149,7 +161,43 @@ impl Lab {
         self.keep("smbd", wanted, &[&arguments[..], &["samba.conf"]].concat())?;
         self.environment.clone_from(&world.environment);
         self.keep_oddities(&blueprint)?;
+        self.add(&Extra::draw(&dir, &blueprint.hosts, &world.faults)?)?;
         self.keep_middle(world, &blueprint)
+    }
+
+    /// What this world has besides; what only the last one had goes.
+    fn add(&mut self, extra: &Extra) -> Result<()> {
+        let wanted = |name: &String| extra.servers.iter().any(|server| server.name == *name);
+        let gone: Vec<String> = self
+            .daemons
+            .keys()
+            .filter(|name| name.starts_with("server-") && !wanted(name))
+            .cloned()
+            .collect();
+        for name in gone {
+            self.stop(&name)?;
+        }
+        for server in &extra.servers {
+            let arguments: Vec<&str> = server.arguments.iter().map(String::as_str).collect();
+            let wanted = Wanted {
+                role: Role::Servers,
+                program: server.program,
+                files: server.files.clone(),
+                sockets: server.sockets.clone(),
+            };
+            self.keep(&server.name, wanted, &arguments)?;
+        }
+        self.stage.write_client_files(&extra.resolv_conf, &extra.hosts_file)?;
+        if self.commands != extra.commands {
+            if !self.commands.is_empty() {
+                self.stage.rebuild_client()?;
+            }
+            self.commands.clone_from(&extra.commands);
+            for command in &extra.commands {
+                self.stage.run(Role::Client, command)?;
+            }
+        }
+        self.set_rules(Role::Client, "client", &extra.client_rules).map(drop)
     }
 
     /// Says whether the rules were others before.
@@ -178,14 +226,10 @@ impl Lab {
     }
 
     /// Runs a server with these files, anew if they changed.
-    pub(crate) fn keep(
-        &mut self,
-        name: &'static str,
-        wanted: Wanted,
-        arguments: &[&str],
-    ) -> Result<()> {
+    pub(crate) fn keep(&mut self, name: &str, wanted: Wanted, arguments: &[&str]) -> Result<()> {
         if let Some(daemon) = self.daemons.get_mut(name)
             && daemon.files == wanted.files
+            && daemon.program == wanted.program
             && daemon.child.try_wait()?.is_none()
         {
             return Ok(());
@@ -199,9 +243,9 @@ impl Lab {
         command.args(arguments).current_dir(self.dir()).stdin(Stdio::null());
         command.stdout(File::create(&log)?).stderr(File::options().append(true).open(&log)?);
         let child = command.spawn().with_context(|| format!("starting {command:?}"))?;
-        let mut daemon = Daemon { child, files: wanted.files };
+        let mut daemon = Daemon { child, program: wanted.program, files: wanted.files };
         let ready = daemon.wait_until_listening(&wanted.sockets);
-        self.daemons.insert(name, daemon);
+        self.daemons.insert(name.to_owned(), daemon);
         ready.with_context(|| {
             let log = fs::read_to_string(&log).unwrap_or_default();
             format!("{name} does not start; its log says:\n{log}")
@@ -214,6 +258,18 @@ impl Lab {
             daemon.child.wait()?;
         }
         Ok(())
+    }
+
+    /// Rules beside the world's own, until the next world.
+    pub(crate) fn apply_rules(&self, at: Place, rules: &str) -> Result<()> {
+        self.stage.set_rules(role_of(at), rules)
+    }
+
+    /// What nft says of rules.
+    pub(crate) fn list_rules(&self, at: Place, command: &str) -> Result<String> {
+        let mut nft = self.stage.command(role_of(at), "nft");
+        let output = nft.args(command.split_whitespace()).output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// A program in the client's namespace, without proxies, knowing the lab's root.
@@ -257,6 +313,14 @@ pub(crate) struct Wanted {
     pub(crate) sockets: Vec<SocketAddrV4>,
 }
 
+const fn role_of(place: Place) -> Role {
+    match place {
+        Place::Client => Role::Client,
+        Place::Firewall => Role::Firewall,
+        Place::Server => Role::Servers,
+    }
+}
+
 /// On every IPv4 address.
 pub(crate) const fn everywhere(port: u16) -> SocketAddrV4 {
     SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port)
@@ -264,6 +328,7 @@ pub(crate) const fn everywhere(port: u16) -> SocketAddrV4 {
 
 struct Daemon {
     child: Child,
+    program: &'static str,
     files: Vec<(String, String)>,
 }
 

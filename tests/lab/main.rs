@@ -2,17 +2,25 @@
 //!
 //! Each world is two tests. `tools/NAME` shows with dig, openssl, curl and the like that the world
 //! is what its file says. `check/NAME` runs the program in it and compares every word of the
-//! answer that matters. `play [NAME]` instead of test options opens a shell in a world.
+//! answer that matters. `prove/NAME` runs the commands that its findings name as proof. After all
+//! worlds `confusion` compares what was expected with what was told, and `quiet/loss` waits for the
+//! long test, which runs beside them. `play [NAME]` instead of test options opens a shell in a world.
 #![expect(clippy::disallowed_methods, reason = "the lab is all edge: files, processes, clocks")]
 #![expect(clippy::print_stdout, reason = "it is a program of its own")]
 
 mod blueprint;
 mod certificates;
+mod confusion;
+mod daemon;
+mod everywhere;
+mod extra;
 mod lab;
 mod middle;
 mod oddities;
 mod plan;
 mod proof;
+mod prove;
+mod quiet;
 mod report;
 mod roles;
 mod servers;
@@ -20,15 +28,17 @@ mod squid;
 mod stage;
 mod world;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+use crate::confusion::Confusion;
 use crate::lab::Lab;
 use crate::plan::Plan;
 use crate::report::Report;
@@ -41,6 +51,10 @@ fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     let done = match words.next().as_deref() {
         Some("play") => play(words.next().as_deref().unwrap_or("healthy")),
+        Some(quiet::QUIET) => quiet::run().map(|said| {
+            println!("{said}");
+            ExitCode::SUCCESS
+        }),
         Some(stage::SWEEP) => stage::sweep(words.next()).map(|()| ExitCode::SUCCESS),
         _ => test(),
     };
@@ -62,37 +76,86 @@ fn test() -> Result<ExitCode> {
     let mut arguments = Arguments::from_args();
     // The worlds share one lab, and its servers live as long as the thread that started them.
     arguments.test_threads = Some(1);
-    let stage = Shared::default();
+    let shared = Arc::new(Shared::default());
+    let worlds = world::all(&home().join("worlds"))?;
+    let count = worlds.len();
     let mut trials = Vec::new();
-    for world in world::all(&home().join("worlds"))? {
+    for world in worlds {
         let world = Arc::new(world);
-        for (prefix, body) in [("tools", by_tools as Body), ("check", by_program)] {
-            let (stage, world) = (Arc::clone(&stage), Arc::clone(&world));
+        let bodies = [("tools", by_tools as Body), ("check", by_program), ("prove", by_proof)];
+        for (prefix, body) in bodies {
+            // Nothing found, nothing to prove.
+            if prefix == "prove" && world.expect.findings().is_empty() {
+                continue;
+            }
+            let (shared, world) = (Arc::clone(&shared), Arc::clone(&world));
             trials.push(Trial::test(format!("{prefix}/{}", world.name), move || {
-                in_lab(&stage, &world, body).map_err(|error| Failed::from(format!("{error:#}")))
+                in_lab(&shared, &world, body).map_err(|error| Failed::from(format!("{error:#}")))
             }));
         }
     }
+    let of_all = Arc::clone(&shared);
+    trials.push(Trial::test("confusion", move || {
+        confusion(&of_all, count).map_err(|error| Failed::from(format!("{error:#}")))
+    }));
+    let long = if wants(&arguments, "quiet/loss") { Some(quiet::start()?) } else { None };
+    trials.push(Trial::test("quiet/loss", move || {
+        let said = long.context("it was not started").and_then(quiet::finish);
+        println!("{}", said.map_err(|error| Failed::from(format!("{error:#}")))?);
+        Ok(())
+    }));
     let conclusion = libtest_mimic::run(&arguments, trials);
-    stage.lock().unwrap_or_else(PoisonError::into_inner).take();
+    locked(&shared.lab).take();
     ensure!(!stage::remains(std::process::id()), "the lab left something behind");
     Ok(conclusion.exit_code())
 }
 
-type Body = fn(&Lab, &World, &Plan) -> Result<()>;
-/// The lab, once somebody needed it; why there is none, if it did not come up.
-type Shared = Arc<Mutex<Option<Result<Lab, String>>>>;
+/// Whether a test will run, by the words of the command line.
+fn wants(arguments: &Arguments, name: &str) -> bool {
+    let fits =
+        |word: &String| if arguments.exact { word == name } else { name.contains(word.as_str()) };
+    !arguments.list
+        && !arguments.ignored
+        && arguments.filter.iter().all(fits)
+        && !arguments.skip.iter().any(fits)
+}
 
-fn in_lab(stage: &Shared, world: &World, body: Body) -> Result<()> {
-    let mut stage = stage.lock().unwrap_or_else(PoisonError::into_inner);
-    let lab = stage.get_or_insert_with(|| Lab::up(&home()).map_err(|error| format!("{error:#}")));
+type Body = fn(&Shared, &Lab, &World, &Plan) -> Result<()>;
+
+/// What the tests have in common.
+#[derive(Default)]
+struct Shared {
+    /// The lab, once somebody needed it; why there is none, if it did not come up.
+    lab: Mutex<Option<Result<Lab, String>>>,
+    /// What the program said, by world.
+    reports: Mutex<BTreeMap<String, Arc<(Report, Option<i32>)>>>,
+    confusion: Mutex<Confusion>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn in_lab(shared: &Shared, world: &World, body: Body) -> Result<()> {
+    let mut lab = locked(&shared.lab);
+    let lab = lab.get_or_insert_with(|| Lab::up(&home()).map_err(|error| format!("{error:#}")));
     match lab {
         Ok(lab) => {
             let plan = enter(lab, world)?;
-            body(lab, world, &plan)
+            body(shared, lab, world, &plan)
         }
         Err(error) => bail!("{error}"),
     }
+}
+
+fn confusion(shared: &Shared, worlds: usize) -> Result<()> {
+    let confusion = locked(&shared.confusion);
+    println!("{}", confusion.document());
+    if confusion.worlds() < worlds {
+        println!("Not all worlds were measured, so it is not compared.");
+        return Ok(());
+    }
+    confusion.compare(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/confusion.md"))
 }
 
 /// Makes the lab a world; returns the plan that it was made for.
@@ -109,7 +172,7 @@ fn enter(lab: &mut Lab, world: &World) -> Result<Plan> {
     Ok(plan)
 }
 
-fn by_tools(lab: &Lab, world: &World, plan: &Plan) -> Result<()> {
+fn by_tools(_: &Shared, lab: &Lab, world: &World, plan: &Plan) -> Result<()> {
     let mut wrong = proof::failing(lab, world)?;
     if world.faults.is_empty() {
         wrong.extend(proof::unreachable(lab, plan)?);
@@ -118,23 +181,49 @@ fn by_tools(lab: &Lab, world: &World, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-fn by_program(lab: &Lab, world: &World, plan: &Plan) -> Result<()> {
+/// What the program says in a world, asked once.
+fn asked(shared: &Shared, lab: &Lab, world: &World) -> Result<Arc<(Report, Option<i32>)>> {
+    if let Some(report) = locked(&shared.reports).get(&world.name) {
+        return Ok(Arc::clone(report));
+    }
     let config = lab.config(world)?;
     let config = config.to_string_lossy();
     let arguments = ["check", "--format", "json", "--config", &config];
     let output = lab.run_in_client(program(), &arguments)?;
-    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("lab-{}.json", world.name));
-    fs::write(&kept, &output.stdout)?;
+    fs::write(kept(world), &output.stdout)?;
     let report = Report::parse(&output.stdout)
         .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
-    let wrong = report.differences(world, plan, output.status.code());
+    let report = Arc::new((report, output.status.code()));
+    locked(&shared.reports).insert(world.name.clone(), Arc::clone(&report));
+    Ok(report)
+}
+
+fn kept(world: &World) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("lab-{}.json", world.name))
+}
+
+fn by_program(shared: &Shared, lab: &Lab, world: &World, plan: &Plan) -> Result<()> {
+    let asked = asked(shared, lab, world)?;
+    let (report, exit) = asked.as_ref();
+    locked(&shared.confusion).note(&world.name, report.matched(world, plan));
+    let mut wrong = report.differences(world, plan, *exit);
+    if world.expect.everywhere {
+        wrong.extend(everywhere::differences(lab, world, plan, report)?);
+    }
     ensure!(
         wrong.is_empty(),
         "{}:\n{}\nthe whole report is {}",
         world.title,
         wrong.join("\n"),
-        kept.display()
+        kept(world).display()
     );
+    Ok(())
+}
+
+fn by_proof(shared: &Shared, lab: &Lab, world: &World, _: &Plan) -> Result<()> {
+    let asked = asked(shared, lab, world)?;
+    let wrong = prove::Defaults::read(&home())?.failing(lab, world, &asked.0)?;
+    ensure!(wrong.is_empty(), "{}:\n{}", world.title, wrong.join("\n"));
     Ok(())
 }
 

@@ -6,24 +6,26 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
 use crate::plan::{self, Plan};
-use crate::world::World;
+use crate::world::{Told, World};
 
 /// `vnetprobe check --format json`, as far as the worlds speak of it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Report {
     schema: String,
-    findings: Vec<Finding>,
+    /// What is told to be wrong.
+    pub(crate) findings: Vec<Finding>,
     scenarios: Vec<Scenario>,
     checks: Vec<Check>,
 }
 
+/// One finding as it was told.
 #[derive(Debug, Deserialize)]
-struct Finding {
-    cause: String,
-    title: String,
-    explains: BTreeSet<String>,
+pub(crate) struct Finding {
+    pub(crate) cause: String,
+    pub(crate) title: String,
+    pub(crate) explains: BTreeSet<String>,
     fix: Vec<String>,
-    prove: Vec<String>,
+    pub(crate) prove: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -39,7 +41,13 @@ struct Check {
     status: String,
     cause: Option<String>,
     summary: String,
-    warnings: Vec<serde_json::Value>,
+    warnings: Vec<Warning>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Warning {
+    cause: String,
+    summary: String,
 }
 
 impl Check {
@@ -50,17 +58,37 @@ impl Check {
         passes || (mute && self.status == "unknown")
     }
 
-    /// What is told of it: of a failure its cause, of a warning that of each.
-    fn causes(&self) -> impl Iterator<Item = &str> {
-        let warnings = self.warnings.iter().filter_map(|warning| warning["cause"].as_str());
-        self.cause.as_deref().into_iter().chain(warnings)
+    /// What is wrong with it, given the findings that must explain it.
+    fn differs(&self, told: &[&Told]) -> Option<&'static str> {
+        if told.is_empty() {
+            return (!self.is_quiet()).then_some("should be quiet");
+        }
+        let warns = |cause: &String| self.warnings.iter().any(|warning| warning.cause == *cause);
+        let mut accounted: BTreeSet<&String> = BTreeSet::new();
+        for one in told {
+            let by_cause = self.status == one.status
+                && self.cause.as_ref().is_some_and(|cause| one.causes.contains(cause));
+            let by_warning = one.status == "warn" && one.causes.iter().any(warns);
+            if !by_cause && !by_warning {
+                return Some("does not have the expected status and cause");
+            }
+            if !one.warnings.iter().all(warns) {
+                return Some("lacks an expected warning");
+            }
+            accounted.extend(one.warnings.iter().chain(&one.causes));
+        }
+        let surprise = self.warnings.iter().any(|warning| !accounted.contains(&warning.cause));
+        surprise.then_some("has a warning that is not expected")
     }
 
     fn line(&self) -> String {
         let cause = self.cause.as_deref().unwrap_or("no cause");
         let warnings = match self.warnings.as_slice() {
             [] => String::new(),
-            some => format!(", warnings {}", serde_json::Value::from(some)),
+            some => {
+                let some = some.iter().map(|w| format!("{} ({})", w.cause, w.summary));
+                format!(", warnings {}", some.collect::<Vec<_>>().join("; "))
+            }
         };
         format!("{} is {} ({cause}): {}{warnings}", self.id, self.status, self.summary)
     }
@@ -87,45 +115,72 @@ impl Report {
             let differ: Vec<_> = planned.symmetric_difference(&reported).collect();
             out.push(format!("plan and report do not have the same checks: {differ:?}"));
         }
-        let broken = broken(world, plan, &mut out);
-        self.findings_differ(world, &broken, &mut out);
+        let expected = expected(world, plan, &mut out);
+        self.findings_differ(&expected, &mut out);
         for check in &self.checks {
-            if broken.contains(&check.id) {
-                let wanted = &world.expect.status;
-                let named = |cause: &str| world.expect.causes.iter().any(|named| named == cause);
-                if check.status != *wanted || !check.causes().any(named) {
-                    out.push(format!("should {wanted}: {}", check.line()));
-                }
-            } else if !check.is_quiet() {
-                out.push(format!("should be quiet: {}", check.line()));
+            let told: Vec<&Told> = expected
+                .iter()
+                .filter(|(_, ids)| ids.contains(&check.id))
+                .map(|(told, _)| told)
+                .collect();
+            if let Some(wrong) = check.differs(&told) {
+                out.push(format!("{wrong}: {}", check.line()));
             }
         }
         self.scenarios_differ(world, &mut out);
         out
     }
 
-    fn findings_differ(&self, world: &World, broken: &BTreeSet<String>, out: &mut Vec<String>) {
-        let causes = &world.expect.causes;
-        match self.findings.as_slice() {
-            [] if causes.is_empty() => {}
-            [finding] if causes.contains(&finding.cause) => {
-                for id in finding.explains.difference(broken) {
-                    out.push(format!("the finding explains too much: {id}"));
-                }
-                for id in broken.difference(&finding.explains) {
-                    out.push(format!("the finding does not explain {id}"));
-                }
-                if finding.fix.is_empty() || finding.prove.is_empty() {
-                    out.push("the finding says no fix or no proof".to_owned());
-                }
+    /// Which finding answers which expectation, by the checks they share.
+    pub(crate) fn matched(&self, world: &World, plan: &Plan) -> Vec<(String, String)> {
+        let mut left: Vec<&Finding> = self.findings.iter().collect();
+        let mut pairs = Vec::new();
+        for (told, ids) in expected(world, plan, &mut Vec::new()) {
+            let fits = |finding: &&Finding| {
+                let shared = finding.explains.intersection(&ids).count();
+                (told.causes.contains(&finding.cause), shared)
+            };
+            let best = left
+                .iter()
+                .enumerate()
+                .max_by_key(|(_, finding)| fits(finding))
+                .filter(|(_, finding)| fits(finding) != (false, 0))
+                .map(|(index, _)| index);
+            let cause = best.map_or_else(nothing, |index| left.remove(index).cause.clone());
+            pairs.push((told.causes.join(" or "), cause));
+        }
+        pairs.extend(left.into_iter().map(|finding| (nothing(), finding.cause.clone())));
+        if pairs.is_empty() {
+            pairs.push((nothing(), nothing()));
+        }
+        pairs
+    }
+
+    fn findings_differ(&self, expected: &[(Told, BTreeSet<String>)], out: &mut Vec<String>) {
+        let title = |f: &Finding| format!("{} ({})", f.cause, f.title);
+        let mut left: Vec<&Finding> = self.findings.iter().collect();
+        for (told, ids) in expected {
+            let named: Vec<&&Finding> =
+                left.iter().filter(|f| told.causes.contains(&f.cause)).collect();
+            let shared = |f: &Finding| f.explains.intersection(ids).count();
+            let Some(finding) = named.into_iter().copied().max_by_key(|f| shared(f)) else {
+                let all: Vec<String> = self.findings.iter().map(title).collect();
+                out.push(format!("no finding is {}; told are {all:?}", told.causes.join(" or ")));
+                continue;
+            };
+            left.retain(|other| !std::ptr::eq(*other, finding));
+            for id in finding.explains.difference(ids) {
+                out.push(format!("{} explains too much: {id}", title(finding)));
             }
-            findings => {
-                let wanted =
-                    if causes.is_empty() { "none".to_owned() } else { causes.join(" or ") };
-                let told = findings.iter().map(|f| format!("{} ({})", f.cause, f.title));
-                let told: Vec<String> = told.collect();
-                out.push(format!("findings should be {wanted}, but are {told:?}"));
+            for id in ids.difference(&finding.explains) {
+                out.push(format!("{} does not explain {id}", title(finding)));
             }
+            if finding.fix.is_empty() || finding.prove.is_empty() {
+                out.push(format!("{} says no fix or no proof", title(finding)));
+            }
+        }
+        for finding in left {
+            out.push(format!("there should be no finding {}", title(finding)));
         }
     }
 
@@ -135,7 +190,13 @@ impl Report {
             let every = expect.blocked.iter().any(|id| id == "*");
             let wanted = if every || expect.blocked.contains(&scenario.id) {
                 "blocked"
-            } else if expect.degraded.contains(&scenario.id) {
+            } else if expect.unknown.contains(&scenario.id)
+                || expect.unknown.iter().any(|id| id == "*")
+            {
+                "unknown"
+            } else if expect.degraded.contains(&scenario.id)
+                || expect.degraded.iter().any(|id| id == "*")
+            {
                 "degraded"
             } else {
                 "ready"
@@ -145,7 +206,7 @@ impl Report {
                 out.push(format!("scenario {id} is {status} instead of {wanted}"));
             }
         }
-        for id in expect.blocked.iter().chain(&expect.degraded) {
+        for id in expect.blocked.iter().chain(&expect.degraded).chain(&expect.unknown) {
             if id != "*" && !self.scenarios.iter().any(|scenario| scenario.id == *id) {
                 out.push(format!("there is no scenario {id}"));
             }
@@ -153,38 +214,43 @@ impl Report {
     }
 }
 
-/// The ids of the checks that the world breaks.
-fn broken(world: &World, plan: &Plan, out: &mut Vec<String>) -> BTreeSet<String> {
-    let mut named = |patterns: &[String]| {
-        let mut ids = BTreeSet::new();
-        for pattern in patterns {
-            let before = ids.len();
-            let hit = plan.checks().filter(|check| is_meant(pattern, check));
-            ids.extend(hit.map(|check| check.id.clone()));
-            if ids.len() == before {
-                out.push(format!("the plan has no more check of {pattern}"));
-            }
-        }
-        ids
-    };
-    let except = named(&world.expect.except);
-    let mut broken = named(&world.expect.explains);
-    broken.retain(|id| !except.contains(id));
-    broken
+fn nothing() -> String {
+    "(nothing)".to_owned()
 }
 
-/// Whether a world's file means this check: `HOST:PORT EXPECTATION`.
-fn is_meant(pattern: &str, check: &plan::Check) -> bool {
-    if check.id == pattern {
-        return true;
-    }
-    let (authority, expect) = pattern.split_once(' ').unwrap_or((pattern, &check.expect));
-    let fits = match authority.split_once('*') {
-        None => check.authority() == authority,
-        Some((start, end)) => {
-            let text = check.authority();
-            text.strip_prefix(start).is_some_and(|rest| rest.ends_with(end))
+/// The findings that must be told, each with the ids of the checks it explains.
+fn expected(world: &World, plan: &Plan, out: &mut Vec<String>) -> Vec<(Told, BTreeSet<String>)> {
+    let mut all = Vec::new();
+    for told in world.expect.findings() {
+        let mut ids = BTreeSet::new();
+        for pattern in &told.explains {
+            let hit: Vec<&plan::Check> =
+                plan.checks().filter(|check| fits(pattern, check)).collect();
+            if hit.is_empty() {
+                out.push(format!("the plan has no check of {pattern}"));
+            }
+            let except = |check: &plan::Check| told.except.iter().any(|p| fits(p, check));
+            ids.extend(hit.into_iter().filter(|c| !except(c)).map(|check| check.id.clone()));
         }
-    };
-    fits && expect == check.expect
+        all.push((told, ids));
+    }
+    all
+}
+
+/// Whether a pattern of a world file is about a check.
+fn fits(pattern: &str, check: &plan::Check) -> bool {
+    let mut words = pattern.split_whitespace();
+    let glob = words.next().unwrap_or_default();
+    (like(glob, &check.authority()) || glob == check.id)
+        && words.all(|word| word == check.expect || word == check.kind)
+}
+
+/// `*` stands for any text.
+fn like(glob: &str, text: &str) -> bool {
+    match glob.split_once('*') {
+        None => glob == text,
+        Some((before, after)) => text.strip_prefix(before).is_some_and(|rest| {
+            (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|rest| like(after, rest)))
+        }),
+    }
 }

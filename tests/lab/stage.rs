@@ -107,6 +107,14 @@ impl Stage {
         Ok(())
     }
 
+    /// The client's own files in /etc.
+    pub(crate) fn write_client_files(&self, resolv_conf: &str, hosts: &str) -> Result<()> {
+        let dir = etc_of(&self.name(Role::Client));
+        fs::write(dir.join("resolv.conf"), resolv_conf)?;
+        fs::write(dir.join("hosts"), hosts)?;
+        Ok(())
+    }
+
     /// A command for bash in a namespace, as root.
     pub(crate) fn run(&self, role: Role, line: &str) -> Result<()> {
         let mut command = self.command(role, "bash");
@@ -142,8 +150,41 @@ impl Stage {
         Ok(())
     }
 
+    /// Takes away whatever commands did to the client's interfaces, and joins it again.
+    pub(crate) fn rebuild_client(&self) -> Result<()> {
+        self.run(
+            Role::Client,
+            "for link in $(ls /sys/class/net); do \
+             [ $link = lo ] || ip link delete $link 2>/dev/null || true; done; \
+             ip route flush table main; ip -6 route flush table main; ip addr flush dev lo",
+        )?;
+        self.join_client()
+    }
+
+    fn join_client(&self) -> Result<()> {
+        let [client, firewall, _] = Role::ALL.map(|role| self.name(role));
+        batch(
+            &[],
+            &format!("link add eth0 netns {client} type veth peer name client netns {firewall}\n"),
+        )?;
+        batch(
+            &["-n", &client],
+            "link set lo up\nlink set eth0 up\n\
+             addr add 10.20.0.4/24 dev eth0\naddr add fd00:20::4/64 dev eth0 nodad\n",
+        )?;
+        batch(
+            &["-n", &firewall],
+            "link set client up\n\
+             addr add 10.20.0.1/24 dev client\naddr add fd00:20::1/64 dev client nodad\n",
+        )?;
+        batch(
+            &["-n", &client],
+            "route add default via 10.20.0.1\nroute add default via fd00:20::1\n",
+        )
+    }
+
     fn wire(&self) -> Result<()> {
-        let [client, firewall, servers] = Role::ALL.map(|role| self.name(role));
+        let [_, firewall, servers] = Role::ALL.map(|role| self.name(role));
         for role in Role::ALL {
             let mut command = self.command(role, "sysctl");
             // No waiting for duplicate addresses, and a firewall that forwards.
@@ -154,26 +195,19 @@ impl Stage {
             }
             finish(command)?;
         }
+        self.join_client()?;
         batch(
             &[],
             &format!(
-                "link add eth0 netns {client} type veth peer name client netns {firewall}\n\
-                 link add servers netns {firewall} type veth peer name eth0 netns {servers}\n"
+                "link add servers netns {firewall} type veth peer name eth0 netns {servers}\n"
             ),
-        )?;
-        batch(
-            &["-n", &client],
-            "link set lo up\nlink set eth0 up\n\
-             addr add 10.20.0.4/24 dev eth0\naddr add fd00:20::4/64 dev eth0 nodad\n\
-             route add default via 10.20.0.1\nroute add default via fd00:20::1\n",
         )?;
         batch(
             &["-n", &firewall],
             &format!(
-                "link set lo up\nlink set client up\nlink set servers up\n\
-                 addr add 10.20.0.1/24 dev client\naddr add fd00:20::1/64 dev client nodad\n\
+                "link set lo up\nlink set servers up\n\
                  addr add 10.30.0.1/24 dev servers\naddr add fd00:30::1/64 dev servers nodad\n\
-                 route add 172.16.0.0/16 via {RESOLVER}\nroute add 203.0.113.0/24 via {RESOLVER}\n\
+                 route add 172.16.0.0/15 via {RESOLVER}\nroute add 203.0.113.0/24 via {RESOLVER}\n\
                  route add {REFERENCE} via {RESOLVER}\nroute add 2001:db8::/64 via fd00:30::53\n"
             ),
         )?;
@@ -193,6 +227,7 @@ impl Stage {
                 "link set lo up\nlink set eth0 up\n\
                  addr add {RESOLVER}/24 dev eth0\naddr add fd00:30::53/64 dev eth0 nodad\n\
                  addr add {REFERENCE}/32 dev lo\n\
+                 addr add 10.30.0.54/32 dev lo\naddr add 10.30.0.55/32 dev lo\n\
                  route add local 172.16.0.0/25 dev lo\nroute add local 203.0.113.0/24 dev lo\n\
                  route add local 2001:db8::/64 dev lo\n\
                  route add default via 10.30.0.1\nroute add default via fd00:30::1\n"

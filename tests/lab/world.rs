@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::SocketAddrV4;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
@@ -22,6 +23,9 @@ pub(crate) struct World {
     /// The program's configuration, a file in `tests/lab`.
     #[serde(default = "usual_config")]
     pub(crate) config: String,
+    /// Texts in it that are something else in this world.
+    #[serde(default)]
+    pub(crate) replace: BTreeMap<String, String>,
     /// More of it, put at its end.
     #[serde(default)]
     pub(crate) add: String,
@@ -36,6 +40,8 @@ pub(crate) struct World {
     /// Ordinary commands that show the same.
     #[serde(default, rename = "proof")]
     pub(crate) proofs: Vec<Proof>,
+    /// What the findings' own commands show together, where `prove.toml` does not say it right.
+    pub(crate) prove_shows: Option<Vec<String>>,
 }
 
 fn usual_config() -> String {
@@ -82,6 +88,69 @@ pub(crate) enum Fault {
     },
     /// The way to this host's port, and back, loses packets above a size, without a word.
     LargePackets { host: String, port: u16, above: u16 },
+    /// Other records stand in the place of a host's own, in the words of a zone file.
+    Records {
+        host: String,
+        /// At which resolvers; at all, if none is named.
+        #[serde(default)]
+        at: Vec<String>,
+        /// Of the name itself, or of the name where its aliases end.
+        #[serde(default)]
+        of: RecordsOf,
+        /// Type and data of each; none means that the name does not exist.
+        data: Vec<String>,
+        /// Whole lines for the same zone.
+        #[serde(default)]
+        more: Vec<String>,
+    },
+    /// One more server, real software in its own words. `{HOST}` in a text is that host's address,
+    /// `{public:HOST}` its public one, `{dir}` the lab's folder.
+    Server {
+        software: Software,
+        /// It is ready when it listens there; at the first it answers DNS.
+        listens: Vec<SocketAddrV4>,
+        /// What goes into its main block (`server:` of unbound, `options` of bind).
+        #[serde(default)]
+        options: String,
+        /// What follows.
+        #[serde(default)]
+        config: String,
+        /// Files beside its configuration.
+        #[serde(default)]
+        files: BTreeMap<String, String>,
+    },
+    /// TCP connections to a host's port end at another port of the servers.
+    Redirect { host: String, port: u16, to: u16 },
+    /// Rules in the words of nft, for what leaves the client, passes the firewall or reaches the
+    /// servers.
+    Rules { at: Place, rules: Vec<String> },
+    /// The client's DNS servers, by address.
+    ResolvConf { servers: Vec<String> },
+    /// Lines of the client's hosts file.
+    HostsFile { lines: Vec<String> },
+    /// Commands on the client, as root; it is built anew for the next world.
+    Client { run: Vec<String> },
+}
+
+/// Whose records a fault replaces.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RecordsOf {
+    /// The name that programs ask for.
+    Name,
+    /// The name where its aliases end.
+    #[default]
+    End,
+}
+
+/// Real software that worlds may add.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Software {
+    Unbound,
+    Bind,
+    Dnsmasq,
+    Haproxy,
 }
 
 /// What happens to a packet.
@@ -100,6 +169,8 @@ pub(crate) enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Place {
+    /// Before it is sent.
+    Client,
     /// On the way.
     Firewall,
     /// At its end, as if nothing listened there.
@@ -136,28 +207,74 @@ pub(crate) struct Expect {
     pub(crate) exit: i32,
     /// The finding's cause is one of these; none means that nothing is found.
     #[serde(default)]
-    pub(crate) causes: Vec<String>,
-    /// `host:port`, `host` for checks of the name alone, or one check's id, with `*` for any text;
-    /// after a space what the check expects (`private`, `public`, `any`). All these checks fail, no
-    /// others.
+    causes: Vec<String>,
+    /// See [`Told::explains`].
     #[serde(default)]
-    pub(crate) explains: Vec<String>,
-    /// The same, for those that are not explained.
+    explains: Vec<String>,
+    /// See [`Told::except`].
     #[serde(default)]
-    pub(crate) except: Vec<String>,
-    /// The status of these checks: `fail` or `warn`.
+    except: Vec<String>,
+    /// See [`Told::status`].
     #[serde(default = "fail")]
-    pub(crate) status: String,
+    status: String,
+    /// See [`Told::warnings`].
+    #[serde(default)]
+    warnings: Vec<String>,
+    /// More findings, or all of them.
+    #[serde(default, rename = "finding")]
+    findings: Vec<Told>,
     /// Scenarios that are blocked; `*` is every one.
     #[serde(default)]
     pub(crate) blocked: Vec<String>,
-    /// Scenarios that are degraded. All others are ready.
+    /// Scenarios that are degraded.
     #[serde(default)]
     pub(crate) degraded: Vec<String>,
+    /// Scenarios that are unknown. All others are ready.
+    #[serde(default)]
+    pub(crate) unknown: Vec<String>,
+    /// The same findings must be in the table and on the page.
+    #[serde(default)]
+    pub(crate) everywhere: bool,
 }
 
 fn fail() -> String {
     "fail".to_owned()
+}
+
+/// One finding that must be told.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Told {
+    /// Its cause is one of these.
+    pub(crate) causes: Vec<String>,
+    /// `host:port`, or `host` for checks of the name alone, with `*` for any text, or a check's id; after a space
+    /// what the check expects (`private`, `public`, `any`) or its kind. All these checks are
+    /// explained, and all others are quiet.
+    pub(crate) explains: Vec<String>,
+    /// The same, for those that are not.
+    #[serde(default)]
+    pub(crate) except: Vec<String>,
+    /// The status of these checks: `fail`, `warn` or `unknown`.
+    #[serde(default = "fail")]
+    pub(crate) status: String,
+    /// Causes of warnings that each of these checks has besides.
+    #[serde(default)]
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Expect {
+    /// All findings that must be told, and no others.
+    pub(crate) fn findings(&self) -> Vec<Told> {
+        let only = Told {
+            causes: self.causes.clone(),
+            explains: self.explains.clone(),
+            except: self.except.clone(),
+            status: self.status.clone(),
+            warnings: self.warnings.clone(),
+        };
+        let only = (!self.causes.is_empty()).then_some(only);
+        only.into_iter().chain(self.findings.iter().cloned()).collect()
+    }
 }
 
 /// A command and what it shows in this world.
@@ -186,7 +303,12 @@ impl Fault {
     /// The hosts it names.
     pub(crate) fn hosts(&self) -> Vec<&str> {
         match self {
-            Self::ZoneNotLinked { .. } => Vec::new(),
+            Self::ZoneNotLinked { .. }
+            | Self::Server { .. }
+            | Self::Rules { .. }
+            | Self::ResolvConf { .. }
+            | Self::HostsFile { .. }
+            | Self::Client { .. } => Vec::new(),
             Self::NameFilter(filter) => filter.hosts(),
             Self::Inspection(inspection) => inspection.hosts(),
             Self::Proxy(proxy) => proxy.hosts(),
@@ -195,7 +317,9 @@ impl Fault {
             | Self::Certificate { host, .. }
             | Self::Answer { host, .. }
             | Self::Answers { host, .. }
-            | Self::LargePackets { host, .. } => vec![host],
+            | Self::LargePackets { host, .. }
+            | Self::Records { host, .. }
+            | Self::Redirect { host, .. } => vec![host],
         }
     }
 }
@@ -213,12 +337,14 @@ pub(crate) fn all(folder: &Path) -> Result<Vec<World>> {
     Ok(worlds)
 }
 
-fn read(path: &Path) -> Result<World> {
+/// One world.
+pub(crate) fn read(path: &Path) -> Result<World> {
     let mut world: World = toml::from_str(&fs::read_to_string(path)?)?;
     world.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let expect = &world.expect;
     ensure!(
-        expect.causes.is_empty() == expect.explains.is_empty(),
+        expect.causes.is_empty() == expect.explains.is_empty()
+            && expect.findings.iter().all(|told| !told.causes.is_empty()),
         "`causes` and `explains` belong together"
     );
     ensure!(!world.proofs.is_empty(), "a `[[proof]]` by ordinary tools is missing");
