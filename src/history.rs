@@ -19,7 +19,7 @@ use crate::remedy::Situation;
 use crate::scenario;
 use crate::schedule::Slot;
 use crate::snapshot::{CheckReport, Counters, Histogram, PHASE_BOUNDS, ServerCounters, Snapshot};
-use crate::verdict::{Context, Phases, Verdict, judge};
+use crate::verdict::{Context, Phases, Verdict, judge, judge_without};
 
 /// What was told about the run as a whole.
 #[derive(Debug, Clone)]
@@ -53,6 +53,8 @@ struct Remembered {
     report: Arc<CheckReport>,
     /// The last measurement differed from what is published and is being confirmed.
     in_doubt: bool,
+    /// How many of the last measurements in a row lost a packet.
+    losses: u32,
 }
 
 /// What one run of a target came to.
@@ -92,7 +94,7 @@ impl History {
                 slots.push(index);
             }
             let report = CheckReport::unmeasured(Arc::clone(check));
-            checks.push(Remembered { report: Arc::new(report), in_doubt: false });
+            checks.push(Remembered { report: Arc::new(report), in_doubt: false, losses: 0 });
         }
         let counters = Counters::new(now);
         Self { setting, checks, by_slot, counters, started_at: now, first_round_at: None }
@@ -103,6 +105,7 @@ impl History {
         if let Outcome::Observed(observation) = outcome {
             self.count(slot, observation);
         }
+        let one_shot = self.setting.interval.is_none();
         let indices = self.by_slot.get(slot).cloned().unwrap_or_default();
         let mut next = Next::Regular;
         for index in indices {
@@ -115,7 +118,7 @@ impl History {
                         now,
                     };
                     (
-                        judge(&remembered.report.check, context, observation),
+                        remembered.judge(context, observation, one_shot),
                         Some(Arc::clone(observation)),
                     )
                 }
@@ -213,6 +216,23 @@ impl History {
 }
 
 impl Remembered {
+    /// Keeps a lost packet to itself until it has company; who looks only once is told at once.
+    fn judge(
+        &mut self,
+        context: Context<'_>,
+        observation: &Observation,
+        one_shot: bool,
+    ) -> Verdict {
+        let check = &self.report.check;
+        let verdict = judge(check, context, observation);
+        let lost = verdict.warnings.iter().any(|warning| warning.cause == Cause::TcpSynLoss);
+        self.losses = if lost { self.losses.saturating_add(1) } else { 0 };
+        if !lost || one_shot || self.losses >= limits::LOSSES_IN_A_ROW {
+            return verdict;
+        }
+        judge_without(check, context, observation, Some(Cause::TcpSynLoss))
+    }
+
     fn fold(
         &mut self,
         verdict: Verdict,

@@ -26,6 +26,9 @@ pub const TIMEOUT: (Duration, Duration) = (Duration::from_millis(50), Duration::
 pub const CONCURRENCY: (usize, usize) = (1, 4096);
 /// How long after a surprising result the second, confirming measurement starts.
 pub const CONFIRM_AFTER: Duration = Duration::from_secs(1);
+/// A daemon tells of lost packets when this many measurements of a check in a row lost one: a single loss is chance,
+/// and with one packet of a hundred lost on the way, four in a row come once in six million.
+pub const LOSSES_IN_A_ROW: u32 = 4;
 /// A result is overdue when it is older than this many intervals.
 pub const OVERDUE_INTERVALS: u32 = 3;
 /// At most this often a new snapshot is built while results stream in.

@@ -83,6 +83,16 @@ impl From<Fault> for Warning {
 
 /// Judges one check by what was seen.
 pub fn judge(check: &Check, context: Context<'_>, observation: &Observation) -> Verdict {
+    judge_without(check, context, observation, None)
+}
+
+/// The same as if nothing warned of this cause.
+pub(crate) fn judge_without(
+    check: &Check,
+    context: Context<'_>,
+    observation: &Observation,
+    untold: Option<Cause>,
+) -> Verdict {
     // A check of the name alone goes through nobody.
     let through = observation.through().filter(|_| check.target.kind != Kind::Dns);
     // The proxy resolves names by itself; what they are here matters where they should be private.
@@ -100,6 +110,7 @@ pub fn judge(check: &Check, context: Context<'_>, observation: &Observation) -> 
     });
     let fault = fault.or_else(|| proof::missing(check, observation));
     let fault = fault.map(|fault| soften(check, fault));
+    warnings.retain(|warning| Some(warning.cause) != untold);
     let phases = phases(observation);
     let (status, cause, culprit, summary) = match fault {
         Some(fault) => (fault.status, Some(fault.cause), Some(fault.culprit), fault.summary),

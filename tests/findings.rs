@@ -13,9 +13,9 @@ use vnetprobe::machine::Machine;
 use vnetprobe::model::{Cloud, Elapsed, Expect, Host, Kind, Proof, Status};
 use vnetprobe::observation::{
     AboveTcp, AddressRecord, Alias, Answer, CertificateFacts, Climb, ClimbOutcome, ConnectFailure,
-    DnsFailure, DnsObservation, Exchange, ExchangeOutcome, LocalTrouble, Observation, Rcode,
-    ServerObservation, ServerRole, TlsFailure, TlsObservation, TlsOutcome, Trust, TrustResult,
-    UdpObservation, UdpOutcome,
+    DnsFailure, DnsObservation, Exchange, ExchangeOutcome, LocalTrouble, NetworkError, Observation,
+    Rcode, ServerObservation, ServerRole, TlsFailure, TlsObservation, TlsOutcome, Trust,
+    TrustResult, UdpObservation, UdpOutcome,
 };
 use vnetprobe::parameters::NetworkFacts;
 use vnetprobe::plan::Plan;
@@ -336,7 +336,7 @@ fn a_port_toward_private_and_toward_public_addresses_are_two_rules() {
 fn the_finding_whose_mending_restores_most_comes_first() {
     let refused = || ClimbOutcome::NotConnected {
         elapsed: QUICK,
-        failure: ConnectFailure::Network(vnetprobe::observation::NetworkError::Refused),
+        failure: ConnectFailure::Network(NetworkError::Refused),
     };
     let slow = ClimbOutcome::Connected {
         elapsed: Elapsed(Duration::from_millis(1_100)),
@@ -620,7 +620,7 @@ fn nothing_that_answers_on_any_port_is_one_fault() {
 fn no_route_is_one_fault_whatever_the_port() {
     let no_route = || ClimbOutcome::NotConnected {
         elapsed: QUICK,
-        failure: ConnectFailure::Network(vnetprobe::observation::NetworkError::NetworkUnreachable),
+        failure: ConnectFailure::Network(NetworkError::NetworkUnreachable),
     };
     let found = findings(vec![
         row("a", "a.example", 443).climbed(no_route()),
@@ -682,7 +682,7 @@ fn a_port_that_every_host_refuses_is_refused_on_the_way() {
     let refused = |host: &str| {
         row("r", host, 445).climbed(ClimbOutcome::NotConnected {
             elapsed: QUICK,
-            failure: ConnectFailure::Network(vnetprobe::observation::NetworkError::Refused),
+            failure: ConnectFailure::Network(NetworkError::Refused),
         })
     };
     let all = || ["a.example", "b.example", "c.example"].map(refused).into_iter();
@@ -801,4 +801,20 @@ fn one_certificate_on_several_names_is_one_fault() {
     let rows = ["a.contoso.mil", "b.contoso.mil"]
         .map(|host| shown(host, vec![wildcard()], TrustResult::Expired));
     assert_eq!(causes(&findings(rows.into())), [Cause::TlsExpired]);
+}
+
+#[test]
+fn a_server_that_rejects_some_questions_and_is_silent_to_others_is_one_fault() {
+    let rejected = ExchangeOutcome::Failed(DnsFailure::Unreachable(NetworkError::Refused));
+    let asked = |host: &str, outcome: &ExchangeOutcome| {
+        row(host, host, 443).unresolved().asking(vec![server("10.0.0.4", outcome)])
+    };
+    let rows = vec![
+        asked("a.example", &rejected),
+        asked("b.example", &silent()),
+        asked("c.example", &silent()),
+    ];
+    let findings = findings(rows);
+    assert_eq!(causes(&findings), [Cause::DnsUnreachable]);
+    assert_eq!(findings[0].explains.len(), 3);
 }

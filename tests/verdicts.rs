@@ -347,6 +347,10 @@ fn answer(text: &str, host: &str, of_family: fn(&IpAddr) -> bool) -> Answer {
     match end {
         "NODATA" => {}
         "LOOP" => answer.chain_loops = true,
+        "SERVFAIL LOOP" => {
+            answer.chain_loops = true;
+            answer.rcode = Rcode::ServFail;
+        }
         "NXDOMAIN" => answer.rcode = Rcode::NxDomain,
         "SERVFAIL" => answer.rcode = Rcode::ServFail,
         "REFUSED" => answer.rcode = Rcode::Refused,

@@ -22,6 +22,7 @@ pub(super) fn merge<'a>(shares: &mut Vec<Share<'a>>, checks: &'a [Arc<CheckRepor
         return;
     }
     each_silent_server(shares);
+    rejected_now_and_then(shares);
     one_server_for_many_names(shares);
     one_hosts_file(shares);
     no_zone_at_all(shares, checks);
@@ -63,6 +64,18 @@ fn each_silent_server(shares: &mut Vec<Share<'_>>) {
         share.culprit = Culprit::DnsServers(vec![*first]);
     }
     shares.extend(more);
+}
+
+/// Hosts and routers send only so many ICMP messages a second, so silence for some names at servers
+/// that an error came back of for others is the same fault.
+fn rejected_now_and_then(shares: &mut [Share<'_>]) {
+    let rejecting = |share: &&Share<'_>| share.cause == Cause::DnsUnreachable;
+    let servers: BTreeSet<Culprit> =
+        shares.iter().filter(rejecting).map(|share| share.culprit.clone()).collect();
+    let silent = |share: &&mut Share<'_>| share.cause == Cause::DnsTimeout;
+    for share in shares.iter_mut().filter(silent).filter(|s| servers.contains(&s.culprit)) {
+        share.cause = Cause::DnsUnreachable;
+    }
 }
 
 /// A server that treats several names alike is the likelier fault than that many wrong records.

@@ -230,6 +230,49 @@ fn a_one_shot_run_is_never_overdue() {
     assert_eq!(cause(&history, at(1_000_000)), PASS);
 }
 
+fn after_a_loss() -> Outcome {
+    seen(ClimbOutcome::Connected {
+        elapsed: Elapsed(Duration::from_millis(1_020)),
+        local: "192.0.2.1:1".parse().unwrap(),
+        then: AboveTcp::Nothing { closed: false },
+    })
+}
+
+const LOSS: (Status, Option<Cause>) = (Status::Warn, Some(Cause::TcpSynLoss));
+
+#[test]
+fn packets_lost_now_and_then_are_not_told() {
+    let mut history = one();
+    // Also not in the first round, and not when two happen to follow each other.
+    for (second, outcome) in
+        [after_a_loss(), good(), after_a_loss(), after_a_loss(), good()].iter().enumerate()
+    {
+        let second = i64::try_from(second).unwrap();
+        assert_eq!(history.fold(0, outcome, at(second)), Next::Regular);
+        assert_eq!(cause(&history, at(second)), PASS);
+    }
+    assert!(published(&history, at(5)).summary().contains("accepts TCP"));
+}
+
+#[test]
+fn packets_lost_every_time_are_told() {
+    let mut history = one();
+    for second in 0..3 {
+        history.fold(0, &after_a_loss(), at(second));
+        assert_eq!(cause(&history, at(second)), PASS);
+    }
+    assert_eq!(history.fold(0, &after_a_loss(), at(3)), Next::Confirm);
+    history.fold(0, &after_a_loss(), at(4));
+    assert_eq!(cause(&history, at(4)), LOSS);
+}
+
+#[test]
+fn who_looks_once_is_told_of_a_lost_packet() {
+    let mut history = history(&["a.example"], None);
+    history.fold(0, &after_a_loss(), at(1));
+    assert_eq!(cause(&history, at(1)), LOSS);
+}
+
 #[test]
 fn a_clock_set_back_makes_nothing_overdue() {
     let mut history = one();

@@ -78,11 +78,15 @@ impl Question {
         if message.metadata.response_code == ResponseCode::FormErr && message.queries.is_empty() {
             return Reply::NoEdns;
         }
+        // Some servers send an error without the question it belongs to (unbound's refusal is a bare
+        // header); the id and the connected socket tell whose it is.
+        let bare_error =
+            message.queries.is_empty() && message.metadata.response_code != ResponseCode::NoError;
         let asked = message
             .queries
             .iter()
             .any(|q| q.name() == &self.name && q.query_type() == self.record_type);
-        if !asked {
+        if !asked && !bare_error {
             return Reply::Stranger;
         }
         match message.metadata.response_code {
@@ -237,6 +241,20 @@ mod tests {
             question.read(&id_only),
             Reply::Malformed(_) | Reply::Stranger | Reply::NoEdns
         ));
+    }
+
+    #[test]
+    fn errors_may_lack_the_question() {
+        let question = Question::new("a.example", Family::V4, true).unwrap();
+        let mut bare = Message::new(question.id, MessageType::Response, OpCode::Query);
+        bare.metadata.response_code = ResponseCode::Refused;
+        let read = question.read(&bare.to_vec().unwrap());
+        assert!(
+            matches!(&read, Reply::Answer(answer) if answer.rcode == Rcode::Refused),
+            "{read:?}"
+        );
+        bare.metadata.response_code = ResponseCode::NoError;
+        assert_eq!(question.read(&bare.to_vec().unwrap()), Reply::Stranger);
     }
 
     proptest! {

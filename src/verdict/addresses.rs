@@ -228,6 +228,8 @@ impl At<'_> {
             )
         };
         match error {
+            // A refusal answers the first packet; a reset comes after the handshake.
+            NetworkError::Reset if self.check.target.kind != Kind::Udp => self.closed_on_accept(),
             NetworkError::Refused | NetworkError::Reset => Fault::new(
                 Cause::TcpRefused,
                 Culprit::Service(authority(&self.check.target.host, port)),
@@ -247,6 +249,18 @@ impl At<'_> {
             NetworkError::NetworkUnreachable => unreachable("there is no route to it".to_owned()),
             NetworkError::Other(code) => unreachable(format!("the system reports error {code}")),
         }
+    }
+
+    fn closed_on_accept(&self) -> Fault {
+        Fault::new(
+            Cause::TcpClosedOnAccept,
+            self.path(),
+            format!(
+                "{} accepted the connection and closed it at once; something in between answers for it, so ask the firewall team about TCP {}.",
+                self.place(),
+                self.port
+            ),
+        )
     }
 
     fn prohibited(&self) -> Fault {
@@ -303,18 +317,7 @@ impl At<'_> {
     fn above(&self, then: &AboveTcp) -> (Option<Fault>, Vec<Warning>) {
         match then {
             AboveTcp::Nothing { closed: false } => (None, Vec::new()),
-            AboveTcp::Nothing { closed: true } => (
-                Some(Fault::new(
-                    Cause::TcpClosedOnAccept,
-                    self.path(),
-                    format!(
-                        "{} accepted the connection and closed it at once; something in between answers for it, so ask the firewall team about TCP {}.",
-                        self.place(),
-                        self.port
-                    ),
-                )),
-                Vec::new(),
-            ),
+            AboveTcp::Nothing { closed: true } => (Some(self.closed_on_accept()), Vec::new()),
             AboveTcp::Tls(tls) => tls::judge(self, tls),
             AboveTcp::Http(http) => (application::http(self, http), Vec::new()),
             AboveTcp::Smb(smb) => (application::smb(self, smb), Vec::new()),

@@ -73,6 +73,13 @@ fn no_answer(name: &str, dns: &DnsObservation, experiments: &[Experiment]) -> Fa
             ),
         );
     }
+    // bind says SERVFAIL of a circle and shows it all the same.
+    let circle = dns.configured().find_map(|server| {
+        server.best_answer().filter(|answer| answer.chain_loops).map(|answer| (server, answer))
+    });
+    if let Some((server, answer)) = circle {
+        return in_a_circle(name, server, answer);
+    }
     let worst = dns.configured().map(silence).max().unwrap_or_default();
     // Only the servers that did what is told of them.
     let same = |one: &Silence| std::mem::discriminant(one) == std::mem::discriminant(&worst);
@@ -267,14 +274,7 @@ fn unusable(
     }
     let who = server_names(&[server.server]);
     if answer.chain_loops {
-        return Some(Fault::new(
-            Cause::DnsCnameLoop,
-            Culprit::Name(name.to_owned()),
-            format!(
-                "The aliases of {name} lead in a circle at DNS server {who} ({}); ask the DNS team to correct the CNAME records.",
-                chain_text(answer)
-            ),
-        ));
+        return Some(in_a_circle(name, server, answer));
     }
     if check.expectation.expect == Expect::Private && privately_at_reference(context, dns).is_some()
     {
@@ -317,6 +317,18 @@ fn unusable(
             "{name} {said} according to DNS server {who}; check the spelling and region, then ask the DNS team for the record or a forwarder."
         ),
     ))
+}
+
+fn in_a_circle(name: &str, server: &ServerObservation, answer: &Answer) -> Fault {
+    Fault::new(
+        Cause::DnsCnameLoop,
+        Culprit::Name(name.to_owned()),
+        format!(
+            "The aliases of {name} lead in a circle at DNS server {} ({}); ask the DNS team to correct the CNAME records.",
+            server_names(&[server.server]),
+            chain_text(answer)
+        ),
+    )
 }
 
 fn chain_text(answer: &Answer) -> String {

@@ -66,7 +66,7 @@ impl Check {
         let warns = |cause: &String| self.warnings.iter().any(|warning| warning.cause == *cause);
         let mut accounted: BTreeSet<&String> = BTreeSet::new();
         for one in told {
-            let by_cause = self.status == one.status
+            let by_cause = one.status.split(" or ").any(|status| status == self.status)
                 && self.cause.as_ref().is_some_and(|cause| one.causes.contains(cause));
             let by_warning = one.status == "warn" && one.causes.iter().any(warns);
             if !by_cause && !by_warning {
@@ -187,20 +187,17 @@ impl Report {
     fn scenarios_differ(&self, world: &World, out: &mut Vec<String>) {
         let expect = &world.expect;
         for scenario in &self.scenarios {
-            let every = expect.blocked.iter().any(|id| id == "*");
-            let wanted = if every || expect.blocked.contains(&scenario.id) {
-                "blocked"
-            } else if expect.unknown.contains(&scenario.id)
-                || expect.unknown.iter().any(|id| id == "*")
-            {
-                "unknown"
-            } else if expect.degraded.contains(&scenario.id)
-                || expect.degraded.iter().any(|id| id == "*")
-            {
-                "degraded"
-            } else {
-                "ready"
+            let lists = [
+                ("blocked", &expect.blocked),
+                ("degraded", &expect.degraded),
+                ("unknown", &expect.unknown),
+            ];
+            // A name counts more than the star.
+            let of = |word: &str| {
+                let mut hit = lists.iter().filter(|(_, ids)| ids.iter().any(|id| id == word));
+                hit.next().map(|(status, _)| *status)
             };
+            let wanted = of(&scenario.id).or_else(|| of("*")).unwrap_or("ready");
             if scenario.status != wanted {
                 let Scenario { id, status } = scenario;
                 out.push(format!("scenario {id} is {status} instead of {wanted}"));

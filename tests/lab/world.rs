@@ -254,7 +254,7 @@ pub(crate) struct Told {
     /// The same, for those that are not.
     #[serde(default)]
     pub(crate) except: Vec<String>,
-    /// The status of these checks: `fail`, `warn` or `unknown`.
+    /// The status of these checks: `fail`, `warn`, `unknown`, or `fail or warn`.
     #[serde(default = "fail")]
     pub(crate) status: String,
     /// Causes of warnings that each of these checks has besides.
