@@ -51,7 +51,11 @@ impl Extra {
                 Fault::HostsFile { lines } => {
                     hosts_file.push_str(&fill(&(lines.join("\n") + "\n"), dir, hosts)?);
                 }
-                Fault::Client { run } => extra.commands.extend(run.iter().cloned()),
+                Fault::Client { run } => {
+                    for line in run {
+                        extra.commands.push(fill(line, dir, hosts)?);
+                    }
+                }
                 Fault::Server { software, listens, options, config, files } => {
                     let address = listens.first().context("`listens` is empty")?;
                     let name = format!("server-{}", extra.servers.len());

@@ -156,7 +156,7 @@ impl Stage {
             Role::Client,
             "for link in $(ls /sys/class/net); do \
              [ $link = lo ] || ip link delete $link 2>/dev/null || true; done; \
-             ip route flush table main; ip -6 route flush table main; ip addr flush dev lo",
+             ip route flush table main; ip -6 route flush table main",
         )?;
         self.join_client()
     }
