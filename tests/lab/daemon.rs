@@ -13,7 +13,7 @@ use crate::program;
 /// Nothing else listens in the client's namespace.
 const ADDRESS: &str = "127.0.0.1:19115";
 /// How long a first round may take.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 
 /// A daemon that runs; it ends with this value.
 pub(crate) struct Daemon<'a> {

@@ -43,7 +43,7 @@ impl Extra {
         for fault in faults {
             match fault {
                 Fault::ResolvConf { servers } => {
-                    resolv_conf = "# this world's servers\n".to_owned();
+                    "# this world's servers\n".clone_into(&mut resolv_conf);
                     for server in servers {
                         let _ = writeln!(resolv_conf, "nameserver {server}");
                     }

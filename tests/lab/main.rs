@@ -122,13 +122,16 @@ fn wants(arguments: &Arguments, name: &str) -> bool {
 
 type Body = fn(&Shared, &Lab, &World, &Plan) -> Result<()>;
 
+/// A report and the exit code that came with it.
+type Asked = Arc<(Report, Option<i32>)>;
+
 /// What the tests have in common.
 #[derive(Default)]
 struct Shared {
     /// The lab, once somebody needed it; why there is none, if it did not come up.
     lab: Mutex<Option<Result<Lab, String>>>,
     /// What the program said, by world.
-    reports: Mutex<BTreeMap<String, Arc<(Report, Option<i32>)>>>,
+    reports: Mutex<BTreeMap<String, Asked>>,
     confusion: Mutex<Confusion>,
 }
 
@@ -182,7 +185,7 @@ fn by_tools(_: &Shared, lab: &Lab, world: &World, plan: &Plan) -> Result<()> {
 }
 
 /// What the program says in a world, asked once.
-fn asked(shared: &Shared, lab: &Lab, world: &World) -> Result<Arc<(Report, Option<i32>)>> {
+fn asked(shared: &Shared, lab: &Lab, world: &World) -> Result<Asked> {
     if let Some(report) = locked(&shared.reports).get(&world.name) {
         return Ok(Arc::clone(report));
     }

@@ -57,15 +57,11 @@ impl Defaults {
                 let shown = [String::from_utf8_lossy(out), String::from_utf8_lossy(err)].concat();
                 let _ = writeln!(said, "{shown}({})", output.status);
             }
-            let shown = match &world.prove_shows {
-                Some(all) => Shown { all: all.clone(), ..Shown::default() },
-                None => match self.0.get(&finding.cause) {
-                    Some(shown) => shown.clone(),
-                    None => {
-                        wrong.push(format!("prove.toml does not say what shows {}", finding.cause));
-                        continue;
-                    }
-                },
+            let of_world = world.prove_shows.as_ref();
+            let of_world = of_world.map(|all| Shown { all: all.clone(), ..Shown::default() });
+            let Some(shown) = of_world.or_else(|| self.0.get(&finding.cause).cloned()) else {
+                wrong.push(format!("prove.toml does not say what shows {}", finding.cause));
+                continue;
             };
             if let Some(reason) = shown.differs(&said) {
                 wrong.push(format!("what proves {} {reason}:\n{said}", finding.cause));

@@ -74,18 +74,18 @@ pub(crate) fn run() -> Result<String> {
         // Shorter than a round and than anything published lasts.
         std::thread::sleep(Duration::from_millis(400));
     };
-    let lost = lab.list_rules(Place::Server, "list counter inet loss lost")?;
-    let lost: u64 = lost
+    let counter = lab.list_rules(Place::Server, "list counter inet loss lost")?;
+    let dropped: u64 = counter
         .split_whitespace()
         .skip_while(|word| *word != "packets")
         .nth(1)
         .and_then(|count| count.parse().ok())
-        .with_context(|| format!("no count in {lost}"))?;
-    ensure!(lost > 0, "no packet was lost");
+        .with_context(|| format!("no count in {counter}"))?;
+    ensure!(dropped > 0, "no packet was lost");
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab-quiet.prom");
     fs::write(&kept, daemon.get("/metrics")?)?;
     Ok(format!(
-        "{} rounds of {} checks in {:.0} s, {lost} packets lost, {} single measurements failed, no finding and no change",
+        "{} rounds of {} checks in {:.0} s, {dropped} packets lost, {} single measurements failed, no finding and no change",
         last.rounds - before.rounds,
         plan.checks().count(),
         began.elapsed().as_secs_f64(),
