@@ -45,7 +45,11 @@ fn proves(kind: Kind, climb: &Climb) -> bool {
             AboveTcp::Nothing { closed } => kind == Kind::Tcp && !closed,
             AboveTcp::Http(http) => kind == Kind::Http && answered(http),
             AboveTcp::Smb(smb) => {
-                kind == Kind::Smb && matches!(smb.outcome, SmbOutcome::Negotiated { .. } | SmbOutcome::Refused { .. })
+                kind == Kind::Smb
+                    && matches!(
+                        smb.outcome,
+                        SmbOutcome::Negotiated { .. } | SmbOutcome::Refused { .. }
+                    )
             }
             AboveTcp::Tls(tls) => session_proves(kind, tls),
         },

@@ -36,8 +36,6 @@ pub(crate) enum Oddity {
     VaultDenied,
     /// The same of a container registry.
     RegistryDenied,
-    /// The same of a workspace's API; other names on its address are served as usual.
-    WorkspaceDenied,
     /// HTTPS with status 503.
     Https503,
     /// HTTPS with status 401, to a WebSocket upgrade too.
@@ -72,7 +70,6 @@ impl Oddity {
             Self::StorageDenied => 20010,
             Self::VaultDenied => 20011,
             Self::RegistryDenied => 20012,
-            Self::WorkspaceDenied => 20013,
             Self::Https503 => 20014,
             Self::Https401 => 20015,
             Self::WebsocketStripped => 20016,
@@ -151,11 +148,6 @@ const DENIALS: [(Oddity, &str); 3] = [
     ),
 ];
 
-/// What a workspace says to those outside of its private link.
-const WORKSPACE_DENIED: &str = "default_type application/json; return 403 \
-    '{\"error\":{\"code\":\"UserError\",\"message\":\"Access to workspace was denied based on \
-    workspace private link configuration\"},\"componentName\":\"managementfrontend\"}';";
-
 /// nginx in all these forms.
 pub(crate) fn nginx(dir: &Path, blueprint: &Blueprint) -> String {
     let mut blocks = String::new();
@@ -173,11 +165,6 @@ pub(crate) fn nginx(dir: &Path, blueprint: &Blueprint) -> String {
     for (oddity, answer) in DENIALS {
         tls(oddity, answer);
     }
-    tls(Oddity::WorkspaceDenied, "return 200 \"tls\\n\";");
-    tls(
-        Oddity::WorkspaceDenied,
-        &format!("server_name \"~\\.workspace\\.[a-z]+\\.api\\.\"; {WORKSPACE_DENIED}"),
-    );
     tls(Oddity::Https503, "return 503;");
     tls(Oddity::Https401, "add_header WWW-Authenticate Bearer always; return 401;");
     tls(
