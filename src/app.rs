@@ -328,6 +328,7 @@ fn serve(console: &Console, args: &ServeArgs) -> Result<Exit, Refusal> {
     let repeat = Repeat::Every(config.settings.interval);
     let (live, setting, options) = prepare(plan, config, host::machine(), repeat)?;
     runtime()?.block_on(async {
+        let (first_signal, second_signal) = (interrupt::first(), interrupt::second());
         let listener = TcpListener::bind(listen).await.map_err(|error| {
             Refusal::ours(format!("failed to listen on {listen}: {error}; choose another address with --listen or web.listen"))
         })?;
@@ -347,7 +348,7 @@ fn serve(console: &Console, args: &ServeArgs) -> Result<Exit, Refusal> {
         let work = async {
             let (served, last, ()) = tokio::join!(serving, engine.run(&publish, stopped(stopping)), async {
                 tokio::select! {
-                    () = interrupt::first() => {}
+                    () = first_signal => {}
                     () = console.follow(snapshots) => {}
                 }
                 Console::note("stopping");
@@ -358,7 +359,7 @@ fn serve(console: &Console, args: &ServeArgs) -> Result<Exit, Refusal> {
         };
         tokio::select! {
             done = work => done.map(|()| Exit::Fine),
-            () = interrupt::second() => Ok(Exit::Fine),
+            () = second_signal => Ok(Exit::Fine),
         }
     })
 }

@@ -560,7 +560,10 @@ fn does_its_work(kind: Kind, climb: &Climb) -> bool {
         AboveTcp::Nothing { closed } => kind == Kind::Tcp && !closed,
         AboveTcp::Http(http) => kind == Kind::Http && answered(http),
         AboveTcp::Smb(smb) => {
-            kind == Kind::Smb && matches!(smb.outcome, SmbOutcome::Negotiated { .. })
+            // A server that declines has answered in SMB: the way to it is open.
+            let spoke =
+                matches!(smb.outcome, SmbOutcome::Negotiated { .. } | SmbOutcome::Refused { .. });
+            kind == Kind::Smb && spoke
         }
         AboveTcp::Tls(tls) => {
             let trusted =

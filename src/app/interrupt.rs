@@ -1,28 +1,32 @@
 //! SIGINT and SIGTERM: the first asks to stop, the second does not wait.
+//!
+//! Listening begins with the call, not with the first poll: a signal that comes right after the
+//! program said that it runs must not end it in the middle.
 
-/// Completes at the first signal.
-pub(super) async fn first() {
-    nth(1).await;
+/// Completes at the first signal from now on.
+pub(super) fn first() -> impl Future<Output = ()> {
+    nth(1)
 }
 
-/// Completes at the second signal.
-pub(super) async fn second() {
-    nth(2).await;
+/// Completes at the second signal from now on.
+pub(super) fn second() -> impl Future<Output = ()> {
+    nth(2)
 }
 
 #[cfg(unix)]
-async fn nth(count: u32) {
+fn nth(count: u32) -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        // Without handlers the signals keep their default: the process ends at once.
-        return std::future::pending().await;
-    };
-    for _ in 0..count {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+    let listeners = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = listeners else {
+            // Without handlers the signals keep their default: the process ends at once.
+            return std::future::pending().await;
+        };
+        for _ in 0..count {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
         }
     }
 }
