@@ -15,6 +15,11 @@ setup:
 bench:
 	cargo bench --locked
 
+# Brings a world of the lab up and opens a shell on its client: make lab WORLD=five-faults.
+WORLD ?= healthy
+lab: setup
+	cargo test --locked --test lab -- play $(WORLD)
+
 # Every reader of strangers' bytes, FUZZ_SECONDS (60) each; needs nightly and cargo-fuzz.
 fuzz:
 	scripts/fuzz
