@@ -159,9 +159,10 @@ impl Lab {
         let wanted = Wanted { role: Role::Servers, program: "smbd", files, sockets };
         let arguments = ["--foreground", "--no-process-group", "--debug-stdout", "-s"];
         self.keep("smbd", wanted, &[&arguments[..], &["samba.conf"]].concat())?;
+        // First, because it may build the client anew.
+        self.add(&Extra::draw(&dir, &blueprint.hosts, &world.faults)?)?;
         self.environment.clone_from(&world.environment);
         self.keep_oddities(&blueprint)?;
-        self.add(&Extra::draw(&dir, &blueprint.hosts, &world.faults)?)?;
         self.keep_middle(world, &blueprint)
     }
 
