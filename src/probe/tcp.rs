@@ -104,7 +104,10 @@ pub fn classify(error: &io::Error, ip: IpAddr) -> ConnectFailure {
         ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => Local(LocalTrouble::NoNetwork),
         // Either every local port is in use or, with IPv6 switched off, there is no address at all.
         ErrorKind::AddrNotAvailable if !has_route(ip) => Local(LocalTrouble::NoNetwork),
-        ErrorKind::AddrNotAvailable | ErrorKind::OutOfMemory => Local(LocalTrouble::Exhausted),
+        // A datagram socket without a free port says that the address is in use.
+        ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse | ErrorKind::OutOfMemory => {
+            Local(LocalTrouble::Exhausted)
+        }
         _ => match error.raw_os_error() {
             Some(number) if EXHAUSTED.contains(&number) => Local(LocalTrouble::Exhausted),
             Some(number) if NO_FAMILY.contains(&number) => Local(LocalTrouble::NoNetwork),
@@ -172,6 +175,7 @@ mod tests {
             (23, Local(LocalTrouble::Exhausted)),
             (105, Local(LocalTrouble::Exhausted)),
             (12, Local(LocalTrouble::Exhausted)),
+            (98, Local(LocalTrouble::Exhausted)),
             (99, Local(LocalTrouble::Exhausted)),
             (110, ConnectFailure::Timeout),
             (71, Network(NetworkError::Other(71))),
