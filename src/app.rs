@@ -5,25 +5,25 @@
 )]
 
 mod console;
+mod daemon;
 mod interrupt;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser as _;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::catalog;
 use crate::cause::Cause;
 use crate::cli::{
     CheckArgs, Cli, Command, ConfigArgs, Exit, Format, OutputArgs, PlanArgs, PlanFormat, ProbeArgs,
-    ServeArgs,
 };
 use crate::config::{self, Config};
 use crate::engine::{Engine, Options};
 use crate::history::Setting;
 use crate::host;
+use crate::journal::Past;
 use crate::machine::Machine;
 use crate::model::{Cloud, printable};
 use crate::plan::{self, ExtraProbe, Plan};
@@ -36,7 +36,6 @@ use crate::proxy::{Named, Proxy, Routes, Secret, Source};
 use crate::render::table::Detail;
 use crate::render::{explain, junit, markdown, metrics, table};
 use crate::schedule::Repeat;
-use crate::server;
 use crate::snapshot::Snapshot;
 use crate::target::parse_target;
 use crate::verdict::proxied;
@@ -77,7 +76,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Check(args) => check(&console, &args),
         Command::Probe(args) => probe(&console, &args),
-        Command::Serve(args) => serve(&console, &args),
+        Command::Serve(args) => daemon::serve(&console, &args),
         Command::Plan(args) => show_plan(&console, &args),
         Command::Validate(args) => validate(&console, &args),
         Command::Explain { cause } => explain_cause(&console, cause.as_deref()),
@@ -259,7 +258,7 @@ fn prepare(
             .map_err(|error| Refusal::ours(format!("failed to set TLS up: {error}")))?,
         timeouts,
         routes,
-        follow_ups: FollowUps::new(parameters.cloud, repeat),
+        follow_ups: Arc::new(FollowUps::new(parameters.cloud, repeat)),
     };
     let interval = match repeat {
         Repeat::Once => None,
@@ -293,10 +292,12 @@ fn run_once(
 ) -> Result<Exit, Refusal> {
     let (live, setting, options) = prepare(plan, config, host::machine(), Repeat::Once)?;
     let snapshot = runtime()?.block_on(async {
-        let engine = Engine::new(live, setting, &options);
+        let mut engine = Engine::new(live, setting, &options, Past::default());
         let (publish, watching) = watch::channel(engine.snapshot());
         let progress = console.progress(watching);
-        let last = engine.run(&publish, interrupt::first()).await;
+        // Nobody gives orders to a run that ends by itself.
+        let (_, orders) = mpsc::channel(1);
+        let last = engine.run(&publish, orders, interrupt::first()).await;
         drop(publish);
         progress.finish().await;
         last
@@ -317,54 +318,4 @@ fn rendered(snapshot: &Snapshot, output: &OutputArgs, console: &Console) -> Stri
         Format::Junit => junit::report(snapshot),
         Format::Prometheus => metrics::text(snapshot),
     }
-}
-
-// -------------------------------------------------------------------------------------- serving
-
-fn serve(console: &Console, args: &ServeArgs) -> Result<Exit, Refusal> {
-    let config = load(&args.config)?;
-    let plan = planned(&config)?;
-    let listen = args.listen.unwrap_or(config.settings.listen);
-    let repeat = Repeat::Every(config.settings.interval);
-    let (live, setting, options) = prepare(plan, config, host::machine(), repeat)?;
-    runtime()?.block_on(async {
-        let (first_signal, second_signal) = (interrupt::first(), interrupt::second());
-        let listener = TcpListener::bind(listen).await.map_err(|error| {
-            Refusal::ours(format!("failed to listen on {listen}: {error}; choose another address with --listen or web.listen"))
-        })?;
-        let address = listener.local_addr().map_err(|error| Refusal::ours(format!("failed to read the listener's address: {error}")))?;
-        if !address.ip().is_loopback() {
-            Console::note(&format!("warning: {address} is reachable from other machines, without TLS or authentication; prefer a loopback address"));
-        }
-        Console::note(&format!("status page: http://{address}/  metrics: http://{address}/metrics  {} checks every {} s", setting.plan.checks.len(), setting.interval.unwrap_or_default().as_secs()));
-        for trouble in &setting.machine.troubles {
-            Console::note(&format!("warning: {trouble}"));
-        }
-        let engine = Engine::new(live, setting, &options);
-        let (publish, snapshots) = watch::channel(engine.snapshot());
-        let (stop, stopping) = watch::channel(false);
-        let router = server::router(server::ServerState { snapshots: snapshots.clone(), names: Vec::new() });
-        let serving = server::serve(listener, router, stopped(stopping.clone()));
-        let work = async {
-            let (served, last, ()) = tokio::join!(serving, engine.run(&publish, stopped(stopping)), async {
-                tokio::select! {
-                    () = first_signal => {}
-                    () = console.follow(snapshots) => {}
-                }
-                Console::note("stopping");
-                stop.send_replace(true);
-            });
-            drop(last);
-            served.map_err(|error| Refusal::ours(format!("failed to serve: {error}")))
-        };
-        tokio::select! {
-            done = work => done.map(|()| Exit::Fine),
-            () = second_signal => Ok(Exit::Fine),
-        }
-    })
-}
-
-/// Completes when the flag is set, or when nobody can set it any more.
-async fn stopped(mut flag: watch::Receiver<bool>) {
-    let _ = flag.wait_for(|stop| *stop).await;
 }

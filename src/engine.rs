@@ -4,16 +4,18 @@
 //! alone reads the clock for the program; the prober times only its own steps.
 #![expect(clippy::disallowed_methods, reason = "the engine decides what now is")]
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use crate::check::Target;
 use crate::history::{History, Next, Outcome, Setting};
+use crate::journal::{Archive, Past};
 use crate::limits;
 use crate::model::Expect;
 use crate::observation::Observation;
@@ -37,7 +39,18 @@ pub struct Options {
     pub seed: u64,
 }
 
-/// One engine over one plan.
+/// What a running engine is told.
+#[derive(Debug)]
+pub enum Command<P> {
+    /// Go on with a new plan, at once. What is the same in it keeps its state, schedule and counters.
+    Replace(Box<(P, Setting, Options)>),
+    /// A new configuration was refused for this reason.
+    RefuseReload(String),
+    /// How keeping history goes.
+    Archive(Archive),
+}
+
+/// One engine over one plan at a time.
 #[derive(Debug)]
 pub struct Engine<P> {
     prober: Arc<P>,
@@ -50,36 +63,26 @@ pub struct Engine<P> {
 
 impl<P: Prober> Engine<P> {
     /// An engine that has measured nothing yet.
-    pub fn new(prober: P, setting: Setting, options: &Options) -> Self {
-        let private =
-            |target: &Arc<Target>| {
-                setting.plan.checks.iter().any(|c| {
-                    c.expectation.expect == Expect::Private && Arc::ptr_eq(&c.target, target)
-                })
-            };
-        let targets: Vec<_> = setting
-            .plan
-            .targets
-            .iter()
-            .map(|target| (Arc::clone(target), private(target)))
-            .collect();
+    pub fn new(prober: P, setting: Setting, options: &Options, past: Past) -> Self {
+        let targets = targets(&setting);
+        let Options { repeat, concurrency, seed } = *options;
         Self {
             prober: Arc::new(prober),
-            schedule: Schedule::new(
-                targets.len(),
-                options.repeat,
-                options.concurrency,
-                options.seed,
-            ),
+            schedule: Schedule::new(targets.len(), repeat, concurrency, seed),
             targets,
-            history: History::new(setting, Timestamp::now()),
-            repeat: options.repeat,
+            history: History::new(setting, past, Timestamp::now()),
+            repeat,
             origin: Instant::now(),
         }
     }
 
+    /// Notes in the journal that a daemon of this version started.
+    pub fn note_start(&mut self, version: &str) {
+        self.history.note_start(version);
+    }
+
     /// The snapshot of this moment.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
+    pub fn snapshot(&mut self) -> Arc<Snapshot> {
         Arc::new(self.history.snapshot(
             Timestamp::now(),
             self.schedule.in_flight(),
@@ -92,11 +95,11 @@ impl<P: Prober> Engine<P> {
     pub async fn run(
         mut self,
         publish: &watch::Sender<Arc<Snapshot>>,
+        mut commands: mpsc::Receiver<Command<P>>,
         stop: impl Future<Output = ()>,
     ) -> Arc<Snapshot> {
         let mut running: JoinSet<Observation> = JoinSet::new();
-        let mut slots: std::collections::HashMap<tokio::task::Id, Slot> =
-            std::collections::HashMap::new();
+        let mut slots: Slots = HashMap::new();
         let mut publish_at = Instant::now();
         let mut dirty = true;
         tokio::pin!(stop);
@@ -113,6 +116,12 @@ impl<P: Prober> Engine<P> {
             tokio::select! {
                 biased;
                 () = &mut stop => break,
+                Some(command) = commands.recv() => {
+                    self.obey(command, &mut slots);
+                    // People who reload look at once.
+                    publish_at = Instant::now();
+                    dirty = true;
+                }
                 Some(ended) = running.join_next_with_id() => {
                     self.finish(ended, &mut slots);
                     dirty = true;
@@ -130,11 +139,7 @@ impl<P: Prober> Engine<P> {
         last
     }
 
-    fn start_due(
-        &mut self,
-        running: &mut JoinSet<Observation>,
-        slots: &mut std::collections::HashMap<tokio::task::Id, Slot>,
-    ) {
+    fn start_due(&mut self, running: &mut JoinSet<Observation>, slots: &mut Slots) {
         while let Some(start) = self.schedule.start(self.origin.elapsed()) {
             self.history.started(start.lateness);
             let Some((target, private)) =
@@ -144,20 +149,56 @@ impl<P: Prober> Engine<P> {
             };
             let prober = Arc::clone(&self.prober);
             let handle = running.spawn(async move { prober.probe(&target, private).await });
-            slots.insert(handle.id(), start.slot);
+            slots.insert(handle.id(), (start.slot, handle));
+        }
+    }
+
+    fn obey(&mut self, command: Command<P>, slots: &mut Slots) {
+        let now = Timestamp::now();
+        match command {
+            Command::Archive(archive) => self.history.set_archive(archive),
+            Command::RefuseReload(reason) => self.history.refuse_reload(&reason, now),
+            Command::Replace(new) => {
+                let (prober, setting, options) = *new;
+                let new_targets = targets(&setting);
+                let old: HashMap<&(Arc<Target>, bool), Slot> =
+                    self.targets.iter().enumerate().map(|(slot, target)| (target, slot)).collect();
+                let from: Vec<Option<Slot>> =
+                    new_targets.iter().map(|target| old.get(target).copied()).collect();
+                let to: HashMap<Slot, Slot> = from
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(new, old)| old.map(|old| (old, new)))
+                    .collect();
+                // A probe of a target that is gone has nowhere to report to.
+                slots.retain(|_, (slot, handle)| {
+                    let new = to.get(slot);
+                    match new {
+                        Some(new) => *slot = *new,
+                        None => handle.abort(),
+                    }
+                    new.is_some()
+                });
+                let Options { repeat, concurrency, seed } = options;
+                self.schedule.replace(&from, repeat, concurrency, seed, self.origin.elapsed());
+                self.repeat = repeat;
+                self.targets = new_targets;
+                self.prober = Arc::new(prober);
+                self.history.replace(setting, now);
+            }
         }
     }
 
     fn finish(
         &mut self,
         ended: Result<(tokio::task::Id, Observation), tokio::task::JoinError>,
-        slots: &mut std::collections::HashMap<tokio::task::Id, Slot>,
+        slots: &mut Slots,
     ) {
         let (id, outcome) = match ended {
             Ok((id, observation)) => (id, Outcome::Observed(Arc::new(observation))),
             Err(error) => (error.id(), Outcome::Broken("a probe panicked".to_owned())),
         };
-        let Some(slot) = slots.remove(&id) else { return };
+        let Some((slot, _)) = slots.remove(&id) else { return };
         let now = self.origin.elapsed();
         let confirm_at = match self.history.fold(slot, &outcome, Timestamp::now()) {
             Next::Confirm => Some(now + limits::CONFIRM_AFTER),
@@ -175,6 +216,20 @@ impl<P: Prober> Engine<P> {
             None => idle,
         }
     }
+}
+
+/// Running probes: which slot each reports to.
+type Slots = HashMap<tokio::task::Id, (Slot, AbortHandle)>;
+
+/// The targets of a plan, each with whether a check expects it to be private.
+fn targets(setting: &Setting) -> Vec<(Arc<Target>, bool)> {
+    let checks = setting.plan.checks.iter();
+    let private: HashSet<*const Target> = checks
+        .filter(|check| check.expectation.expect == Expect::Private)
+        .map(|check| Arc::as_ptr(&check.target))
+        .collect();
+    let targets = setting.plan.targets.iter();
+    targets.map(|target| (Arc::clone(target), private.contains(&Arc::as_ptr(target)))).collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::cause::Cause;
 use crate::limits;
 use crate::model::{Status, visible};
@@ -21,6 +23,8 @@ pub use crate::culprit::Culprit;
 /// One real-world fault.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
+    /// The same for the same fault, whichever checks it explains at the moment.
+    pub id: String,
     /// Its cause.
     pub cause: Cause,
     /// The worst status among the checks it explains.
@@ -29,6 +33,8 @@ pub struct Finding {
     pub culprit: Culprit,
     /// One sentence: what, where, how much.
     pub title: String,
+    /// Since when the first of the checks it explains has been as it is.
+    pub since: Option<Timestamp>,
     /// Ids of the checks it explains.
     pub explains: Vec<String>,
     /// Ids of the scenarios it blocks or degrades.
@@ -181,6 +187,8 @@ fn finding(
     }
     let Remedy { fix, prove } = remedied(cause, &culprit, &own, situation);
     Finding {
+        id: id(cause, &culprit),
+        since: own.iter().filter_map(|share| share.report.since).min(),
         cause,
         status: shares.iter().map(|share| share.status).max().unwrap_or(cause.info().status),
         title: visible(&title::title(cause, &culprit, &hosts, answers)),
@@ -191,6 +199,20 @@ fn finding(
         fix,
         prove,
     }
+}
+
+/// Cause and culprit, in characters that need no escape in a URL or a label.
+fn id(cause: Cause, culprit: &Culprit) -> String {
+    let mut id = format!("{cause}@");
+    for c in culprit.to_string().chars().take(limits::TEXT_CHARS) {
+        let kept = c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '_');
+        match c.to_ascii_lowercase() {
+            c if kept => id.push(c),
+            _ if id.ends_with('-') => {}
+            _ => id.push('-'),
+        }
+    }
+    id
 }
 
 fn evidence(own: &[&Share<'_>]) -> Vec<String> {

@@ -1,6 +1,9 @@
-//! Folds results into what is published: confirmation, counters, times. Pure; time is an argument.
+//! Folds results into what is published: confirmation, counters, times, events. Pure; time is an
+//! argument.
 
-use std::collections::BTreeMap;
+mod remembered;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::cause::Cause;
 use crate::check::Target;
-use crate::finding::{self, Culprit};
+use crate::finding::{self, Culprit, Finding};
+use crate::journal::{Archive, Journal, Past, What};
 use crate::limits;
 use crate::machine::Machine;
 use crate::model::{Layer, Status, visible};
@@ -19,7 +23,9 @@ use crate::remedy::Situation;
 use crate::scenario;
 use crate::schedule::Slot;
 use crate::snapshot::{CheckReport, Counters, Histogram, PHASE_BOUNDS, ServerCounters, Snapshot};
-use crate::verdict::{Context, Phases, Verdict, judge, judge_without};
+use crate::verdict::{Context, Phases, Verdict};
+
+use remembered::Remembered;
 
 /// What was told about the run as a whole.
 #[derive(Debug, Clone)]
@@ -46,15 +52,17 @@ pub struct History {
     counters: Counters,
     started_at: Timestamp,
     first_round_at: Option<Timestamp>,
+    journal: Journal,
+    /// Findings by id with their cause: when each was first seen, and whether that was told.
+    open: BTreeMap<(String, Cause), Open>,
+    archive: Archive,
+    reload_refused: Option<Arc<str>>,
 }
 
-#[derive(Debug)]
-struct Remembered {
-    report: Arc<CheckReport>,
-    /// The last measurement differed from what is published and is being confirmed.
-    in_doubt: bool,
-    /// How many of the last measurements in a row lost a packet.
-    losses: u32,
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    first_seen: Timestamp,
+    told: bool,
 }
 
 /// What one run of a target came to.
@@ -76,28 +84,74 @@ pub enum Next {
 }
 
 impl History {
-    /// An empty memory: every check is unknown until it is measured.
-    pub fn new(setting: Setting, now: Timestamp) -> Self {
-        let position: BTreeMap<*const Target, Slot> = setting
-            .plan
-            .targets
-            .iter()
-            .enumerate()
-            .map(|(slot, target)| (Arc::as_ptr(target), slot))
-            .collect();
-        let mut by_slot = vec![Vec::new(); setting.plan.targets.len()];
-        let mut checks = Vec::with_capacity(setting.plan.checks.len());
-        for (index, check) in setting.plan.checks.iter().enumerate() {
-            if let Some(slots) =
-                position.get(&Arc::as_ptr(&check.target)).and_then(|slot| by_slot.get_mut(*slot))
-            {
-                slots.push(index);
-            }
-            let report = CheckReport::unmeasured(Arc::clone(check));
-            checks.push(Remembered { report: Arc::new(report), in_doubt: false, losses: 0 });
+    /// A memory of what was before; every check is unknown until it is measured.
+    pub fn new(setting: Setting, mut past: Past, now: Timestamp) -> Self {
+        let checks = &setting.plan.checks;
+        let open = |key| (key, Open { first_seen: now, told: true });
+        Self {
+            checks: checks.iter().map(|c| Remembered::new(c, past.checks.remove(&c.id))).collect(),
+            by_slot: by_slot(&setting.plan),
+            counters: Counters::new(now),
+            started_at: now,
+            first_round_at: None,
+            journal: Journal::after(past.last_event),
+            open: std::mem::take(&mut past.open).into_iter().map(open).collect(),
+            archive: Archive::default(),
+            reload_refused: None,
+            setting,
         }
-        let counters = Counters::new(now);
-        Self { setting, checks, by_slot, counters, started_at: now, first_round_at: None }
+    }
+
+    /// Notes in the journal that the daemon started.
+    pub fn note_start(&mut self, version: &str) {
+        let checks = self.checks.len();
+        self.journal.push(self.started_at, What::Started { version: version.to_owned(), checks });
+    }
+
+    /// Goes on with a new plan. Checks that are the same keep all that is known of them.
+    pub fn replace(&mut self, setting: Setting, now: Timestamp) {
+        let same_facts = setting.network == self.setting.network;
+        let mut before: BTreeMap<String, Remembered> = std::mem::take(&mut self.checks)
+            .into_iter()
+            .map(|remembered| (remembered.report.check.id.clone(), remembered))
+            .collect();
+        let (old, mut kept) = (before.len(), 0);
+        let mut whats = Vec::new();
+        let context = Context { network: &setting.network, machine: &setting.machine, now };
+        let checks = setting.plan.checks.iter().map(|check| {
+            let same = before.remove(&check.id).filter(|r| *r.report.check == **check);
+            let Some(mut remembered) = same else { return Remembered::new(check, None) };
+            kept += 1;
+            remembered.adopt(check);
+            if !same_facts {
+                remembered.judge_again(context, &mut whats);
+            }
+            remembered
+        });
+        self.checks = checks.collect();
+        self.by_slot = by_slot(&setting.plan);
+        let (added, removed) = (self.checks.len() - kept, old - kept);
+        self.journal.push(now, What::Reloaded { added, removed });
+        self.note(whats, now);
+        self.counters.config_loaded_at = now;
+        self.reload_refused = None;
+        if added > 0 {
+            self.first_round_at = None;
+        }
+        self.note_first_round(now);
+        self.setting = setting;
+    }
+
+    /// Notes that a new configuration was refused.
+    pub fn refuse_reload(&mut self, reason: &str, now: Timestamp) {
+        let reason = visible(reason);
+        self.journal.push(now, What::ReloadFailed { reason: reason.clone() });
+        self.reload_refused = Some(reason.into());
+    }
+
+    /// Notes how keeping history goes.
+    pub fn set_archive(&mut self, archive: Archive) {
+        self.archive = archive;
     }
 
     /// Folds the result of one target into all its checks.
@@ -108,6 +162,7 @@ impl History {
         let one_shot = self.setting.interval.is_none();
         let indices = self.by_slot.get(slot).cloned().unwrap_or_default();
         let mut next = Next::Regular;
+        let mut whats = Vec::new();
         for index in indices {
             let Some(remembered) = self.checks.get_mut(index) else { continue };
             let (verdict, observation) = match outcome {
@@ -124,14 +179,26 @@ impl History {
                 }
                 Outcome::Broken(why) => (broken(&remembered.report.check.target, why), None),
             };
-            if remembered.fold(verdict, observation, now) == Next::Confirm {
+            let network = &self.setting.network;
+            if remembered.fold(verdict, observation, network, now, &mut whats) == Next::Confirm {
                 next = Next::Confirm;
             }
         }
+        self.note(whats, now);
+        self.note_first_round(now);
+        next
+    }
+
+    fn note(&mut self, whats: Vec<What>, now: Timestamp) {
+        for what in whats {
+            self.journal.push(now, what);
+        }
+    }
+
+    fn note_first_round(&mut self, now: Timestamp) {
         if self.first_round_at.is_none() && self.checks.iter().all(|c| c.report.verdict.is_some()) {
             self.first_round_at = Some(now);
         }
-        next
     }
 
     /// Notes how late a probe started.
@@ -164,9 +231,11 @@ impl History {
     }
 
     /// What is known at `now`.
-    pub fn snapshot(&self, now: Timestamp, in_flight: usize, skipped: u64) -> Snapshot {
+    pub fn snapshot(&mut self, now: Timestamp, in_flight: usize, skipped: u64) -> Snapshot {
         let checks: Vec<Arc<CheckReport>> =
             self.checks.iter().map(|c| self.aged(&c.report, now)).collect();
+        let findings = finding::correlate(&checks, self.situation(now));
+        self.note_findings(&findings, now);
         Snapshot {
             taken_at: now,
             started_at: self.started_at,
@@ -174,10 +243,48 @@ impl History {
             interval: self.setting.interval,
             plan: Arc::clone(&self.setting.plan),
             machine: Arc::clone(&self.setting.machine),
-            findings: finding::correlate(&checks, self.situation(now)),
+            findings,
             scenarios: scenario::judge(&self.setting.plan, &checks),
             checks,
             counters: Arc::new(Counters { in_flight, skipped, ..self.counters.clone() }),
+            journal: self.journal.clone(),
+            archive: self.archive.clone(),
+            reload_refused: self.reload_refused.clone(),
+        }
+    }
+
+    /// Tells of findings that have stood for an interval, and of told ones that are gone. While a
+    /// fault spreads over the checks its finding changes shape; nobody is told of those shapes.
+    fn note_findings(&mut self, findings: &[Finding], now: Timestamp) {
+        let Some(interval) = self.setting.interval.filter(|_| self.first_round_at.is_some()) else {
+            return;
+        };
+        let stands = SignedDuration::try_from(interval).unwrap_or(SignedDuration::MAX);
+        let key = |finding: &Finding| (finding.id.clone(), finding.cause);
+        let seen: BTreeSet<(String, Cause)> = findings.iter().map(key).collect();
+        let journal = &mut self.journal;
+        self.open.retain(|(id, cause), open| {
+            let stays = seen.contains(&(id.clone(), *cause));
+            if !stays && open.told {
+                journal.push(now, What::Closed { finding: id.clone(), cause: *cause });
+            }
+            stays
+        });
+        for finding in findings {
+            let open = Open { first_seen: now, told: false };
+            let open = self.open.entry(key(finding)).or_insert(open);
+            if !open.told && now.duration_since(open.first_seen) >= stands {
+                open.told = true;
+                self.journal.push(
+                    now,
+                    What::Opened {
+                        finding: finding.id.clone(),
+                        cause: finding.cause,
+                        title: finding.title.clone(),
+                        scenarios: finding.scenarios.clone(),
+                    },
+                );
+            }
         }
     }
 
@@ -215,57 +322,19 @@ impl History {
     }
 }
 
-impl Remembered {
-    /// Keeps a lost packet to itself until it has company; who looks only once is told at once.
-    fn judge(
-        &mut self,
-        context: Context<'_>,
-        observation: &Observation,
-        one_shot: bool,
-    ) -> Verdict {
-        let check = &self.report.check;
-        let verdict = judge(check, context, observation);
-        let lost = verdict.warnings.iter().any(|warning| warning.cause == Cause::TcpSynLoss);
-        self.losses = if lost { self.losses.saturating_add(1) } else { 0 };
-        if !lost || one_shot || self.losses >= limits::LOSSES_IN_A_ROW {
-            return verdict;
+/// Positions of the checks of each target.
+fn by_slot(plan: &Plan) -> Vec<Vec<usize>> {
+    let slots = plan.targets.iter().enumerate();
+    let position: BTreeMap<*const Target, Slot> =
+        slots.map(|(slot, target)| (Arc::as_ptr(target), slot)).collect();
+    let mut by_slot = vec![Vec::new(); plan.targets.len()];
+    for (index, check) in plan.checks.iter().enumerate() {
+        let slot = position.get(&Arc::as_ptr(&check.target));
+        if let Some(indices) = slot.and_then(|slot| by_slot.get_mut(*slot)) {
+            indices.push(index);
         }
-        judge_without(check, context, observation, Some(Cause::TcpSynLoss))
     }
-
-    fn fold(
-        &mut self,
-        verdict: Verdict,
-        observation: Option<Arc<Observation>>,
-        now: Timestamp,
-    ) -> Next {
-        let mut report = CheckReport::clone(&self.report);
-        report.attempts += 1;
-        report.failures += u64::from(verdict.status == Status::Fail);
-        report.last_run_at = Some(now);
-        if matches!(verdict.status, Status::Pass | Status::Warn) {
-            report.last_success_at = Some(now);
-        }
-        let changed = report
-            .verdict
-            .as_ref()
-            .is_some_and(|v| (v.status, v.cause) != (verdict.status, verdict.cause));
-        let next = if changed && !self.in_doubt {
-            // One surprising result may be chance: look again before anyone is told.
-            self.in_doubt = true;
-            Next::Confirm
-        } else {
-            self.in_doubt = false;
-            if changed || report.since.is_none() {
-                report.since = Some(now);
-            }
-            report.verdict = Some(Arc::new(verdict));
-            report.observation = observation;
-            Next::Regular
-        };
-        self.report = Arc::new(report);
-        next
-    }
+    by_slot
 }
 
 fn answered(exchange: &Exchange) -> bool {

@@ -5,6 +5,7 @@ pub mod cause;
 pub mod check;
 pub mod condition;
 pub mod culprit;
+pub mod journal;
 pub mod limits;
 pub mod machine;
 pub mod model;

@@ -33,6 +33,8 @@ pub const LOSSES_IN_A_ROW: u32 = 4;
 pub const OVERDUE_INTERVALS: u32 = 3;
 /// At most this often a new snapshot is built while results stream in.
 pub const PUBLISH_EVERY: Duration = Duration::from_millis(250);
+/// Most commands to a running engine that wait to be obeyed.
+pub const ENGINE_COMMANDS: usize = 16;
 /// How long a stopping daemon waits for open HTTP requests.
 pub const DRAIN: Duration = Duration::from_secs(2);
 
@@ -113,6 +115,19 @@ pub const HTTP_QUIET: Duration = Duration::from_millis(250);
 pub const SMB_BYTES: usize = 64 * 1024;
 /// Largest datagram that is read, in bytes; of a larger one only this much is counted.
 pub const UDP_BYTES: usize = 2048;
+
+/// Measurements that the strip of one check shows.
+pub const STRIP_SAMPLES: usize = 60;
+/// Events kept in memory; a history file has more.
+pub const JOURNAL_EVENTS: usize = 1_000;
+/// The usual time of a check is the middle of so many passing measurements.
+pub const USUAL_OF: usize = 5;
+/// A usual time that grew or shrank by this factor, and by [`LATENCY_STEP`], is an event.
+pub const LATENCY_FACTOR: u32 = 2;
+/// The smallest change of a usual time that is an event.
+pub const LATENCY_STEP: Duration = Duration::from_millis(50);
+/// Issuers remembered per check: large services take turns with several.
+pub const KNOWN_ISSUERS: usize = 8;
 
 /// Most entries read from the hosts file.
 pub const HOSTS_FILE_ENTRIES: usize = 50_000;

@@ -52,7 +52,7 @@ pub struct Live {
     /// Time for each phase.
     pub timeouts: Timeouts,
     /// Follow-ups on failures.
-    pub follow_ups: FollowUps,
+    pub follow_ups: Arc<FollowUps>,
     /// What goes through a proxy.
     pub routes: Routes,
 }

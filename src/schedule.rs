@@ -65,20 +65,62 @@ impl Schedule {
             skipped: 0,
         };
         for slot in 0..targets {
-            let (first, regular) = match repeat {
-                Repeat::Once => (Duration::ZERO, Duration::ZERO),
-                Repeat::Every(interval) => {
-                    let regular = offset(slot, targets, interval, seed);
-                    // The first round is hurried: people look at the page right after the start.
-                    // Its targets are not due again before half an interval has passed.
-                    let wait = if regular < interval / 2 { interval } else { Duration::ZERO };
-                    (regular / FIRST_ROUND_HURRY, regular + wait)
-                }
-            };
-            schedule.turns.push(Turn { regular, queued: None, in_flight: false, done: false });
+            let (first, turn) = schedule.first_turn(slot, targets, seed, Duration::ZERO);
+            schedule.turns.push(turn);
             schedule.enqueue(slot, first);
         }
         schedule
+    }
+
+    /// Goes on at `now` with other targets: `from` tells for each which old one it is, if any. Old
+    /// ones keep their turn, unless the interval changed.
+    pub fn replace(
+        &mut self,
+        from: &[Option<Slot>],
+        repeat: Repeat,
+        concurrency: usize,
+        seed: u64,
+        now: Duration,
+    ) {
+        let same_rhythm = repeat == self.repeat;
+        let old = std::mem::take(&mut self.turns);
+        self.repeat = repeat;
+        self.concurrency = concurrency.max(1);
+        self.queue.clear();
+        for (slot, before) in from.iter().enumerate() {
+            let (first, mut turn) = self.first_turn(slot, from.len(), seed, now);
+            let mut due = Some(first);
+            if let Some(before) = before.and_then(|slot| old.get(slot)) {
+                turn.in_flight = before.in_flight;
+                if same_rhythm {
+                    turn.regular = before.regular;
+                    due = before.queued;
+                } else {
+                    due = Some(turn.regular);
+                }
+                due = due.filter(|_| !turn.in_flight);
+            }
+            self.turns.push(turn);
+            if let Some(due) = due {
+                self.enqueue(slot, due);
+            }
+        }
+        self.in_flight = self.turns.iter().filter(|turn| turn.in_flight).count();
+    }
+
+    /// When a target that was never measured runs first, and its rhythm from then on.
+    fn first_turn(&self, slot: Slot, targets: usize, seed: u64, now: Duration) -> (Duration, Turn) {
+        let (first, regular) = match self.repeat {
+            Repeat::Once => (now, now),
+            Repeat::Every(interval) => {
+                let regular = offset(slot, targets, interval, seed);
+                // The first round is hurried: people look at the page right after the start.
+                // Its targets are not due again before half an interval has passed.
+                let wait = if regular < interval / 2 { interval } else { Duration::ZERO };
+                (now + regular / FIRST_ROUND_HURRY, now + regular + wait)
+            }
+        };
+        (first, Turn { regular, queued: None, in_flight: false, done: false })
     }
 
     /// When something may be due next; absent when nothing is queued or no place is free.
@@ -254,6 +296,41 @@ mod tests {
         schedule.finish(0, due + seconds(3), None);
         assert_eq!(schedule.next_due(), Some(due + MINUTE));
         assert_eq!(schedule.skipped(), 0);
+    }
+
+    #[test]
+    fn known_targets_keep_their_turn_in_a_new_schedule() {
+        let (mut schedule, due) = after_the_first_run();
+        schedule.replace(
+            &[None, Some(0)],
+            Repeat::Every(MINUTE),
+            1,
+            7,
+            due.saturating_sub(seconds(2)),
+        );
+        // The new one comes first, within a tenth of the interval; the old one when it was due.
+        let first = schedule.next_due().unwrap();
+        assert!(first < due + MINUTE / 10);
+        let mut starts = std::collections::BTreeMap::new();
+        while starts.len() < 2 {
+            let due = schedule.next_due().unwrap();
+            let start = schedule.start(due).unwrap();
+            starts.insert(start.slot, due);
+            schedule.finish(start.slot, due, None);
+        }
+        assert_eq!(starts[&1], due);
+    }
+
+    #[test]
+    fn a_run_that_goes_on_is_neither_lost_nor_started_twice() {
+        let (mut schedule, due) = after_the_first_run();
+        schedule.start(due).unwrap();
+        schedule.replace(&[Some(0), None], Repeat::Every(seconds(10)), 2, 7, due);
+        assert_eq!(schedule.in_flight(), 1);
+        let start = schedule.start(due + MINUTE).unwrap();
+        assert_eq!((start.slot, schedule.start(due + MINUTE)), (1, None));
+        schedule.finish(0, due + MINUTE, None);
+        assert!(schedule.next_due().unwrap() <= due + MINUTE + seconds(10));
     }
 
     #[test]

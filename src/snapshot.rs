@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::cause::Cause;
 use crate::check::Check;
 use crate::finding::Finding;
+use crate::journal::{Archive, Journal, State, Strip};
 use crate::machine::Machine;
 use crate::model::{Kind, Status};
 use crate::observation::Observation;
@@ -40,6 +41,12 @@ pub struct Snapshot {
     pub scenarios: Vec<ScenarioReport>,
     /// Counters of the program itself.
     pub counters: Arc<Counters>,
+    /// What happened lately.
+    pub journal: Journal,
+    /// Where history is kept.
+    pub archive: Archive,
+    /// Why the last reload of the configuration was refused; absent when it was not.
+    pub reload_refused: Option<Arc<str>>,
 }
 
 /// What is known of one check.
@@ -61,6 +68,8 @@ pub struct CheckReport {
     pub attempts: u64,
     /// Measurements that failed.
     pub failures: u64,
+    /// The last measurements, confirmed or not.
+    pub strip: Strip,
 }
 
 impl CheckReport {
@@ -75,6 +84,7 @@ impl CheckReport {
             since: None,
             attempts: 0,
             failures: 0,
+            strip: Strip::default(),
         }
     }
 
@@ -86,6 +96,11 @@ impl CheckReport {
     /// The current cause; absent when it passes or has no result yet.
     pub fn cause(&self) -> Option<Cause> {
         self.verdict.as_ref().and_then(|v| v.cause)
+    }
+
+    /// Status and cause together.
+    pub fn state(&self) -> State {
+        State { status: self.status(), cause: self.cause() }
     }
 
     /// One sentence for people.
@@ -181,8 +196,6 @@ pub struct Counters {
     pub phases: BTreeMap<(PhaseName, Kind), Histogram>,
     /// Per DNS server.
     pub dns_servers: BTreeMap<SocketAddr, ServerCounters>,
-    /// Whether the last reload of the configuration worked.
-    pub config_reload_successful: bool,
     /// When the configuration in use was loaded.
     pub config_loaded_at: Timestamp,
 }
@@ -196,7 +209,6 @@ impl Counters {
             skipped: 0,
             phases: BTreeMap::new(),
             dns_servers: BTreeMap::new(),
-            config_reload_successful: true,
             config_loaded_at: now,
         }
     }

@@ -72,6 +72,8 @@ struct SummaryShape {
 
 #[derive(Debug, Serialize)]
 struct FindingShape<'a> {
+    id: &'a str,
+    since: Option<Timestamp>,
     cause: Cause,
     status: Status,
     title: &'a str,
@@ -194,6 +196,8 @@ fn summary(summary: Summary) -> SummaryShape {
 
 fn finding(finding: &Finding) -> FindingShape<'_> {
     FindingShape {
+        id: &finding.id,
+        since: finding.since,
         cause: finding.cause,
         status: finding.status,
         title: &finding.title,

@@ -202,6 +202,20 @@ fn has_keys<'a>(objects: impl IntoIterator<Item = &'a Value>, keys: &[&str]) {
     assert!(seen > 0, "nothing to look at for {keys:?}");
 }
 
+/// Fields of a finding.
+const FINDING: [&str; 10] = [
+    "id",
+    "since",
+    "cause",
+    "status",
+    "title",
+    "explains",
+    "scenarios",
+    "evidence",
+    "fix",
+    "prove",
+];
+
 #[test]
 fn the_report_has_the_fields_of_its_schema() {
     alone(|| {
@@ -236,10 +250,8 @@ fn the_report_has_the_fields_of_its_schema() {
         has_keys([&report["vantage"]], &vantage);
         let summary = ["pass", "warn", "fail", "unknown", "uncovered"];
         has_keys([&report["summary"]], &summary);
-        // Besides the contract's: the scenarios that a finding touches.
-        let finding =
-            ["cause", "status", "title", "explains", "scenarios", "evidence", "fix", "prove"];
-        has_keys(all("findings"), &finding);
+        // Besides the contract's: its id, its beginning and the scenarios it touches.
+        has_keys(all("findings"), &FINDING);
         has_keys(all("scenarios"), &["id", "title", "status", "blocked_by"]);
         has_keys(
             all("checks"),

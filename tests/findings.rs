@@ -9,6 +9,7 @@ use std::time::Duration;
 use vnetprobe::cause::Cause;
 use vnetprobe::check::{Check, Expectation, Target};
 use vnetprobe::finding::{self, Finding};
+use vnetprobe::journal::Strip;
 use vnetprobe::machine::Machine;
 use vnetprobe::model::{Cloud, Elapsed, Expect, Host, Kind, Proof, Status};
 use vnetprobe::observation::{
@@ -163,6 +164,7 @@ impl Row {
             since: Some(now),
             attempts: 1,
             failures: 0,
+            strip: Strip::default(),
         })
     }
 }

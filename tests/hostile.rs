@@ -111,7 +111,7 @@ fn live(patience: Patience, servers: &[SocketAddr]) -> Live {
         network: Arc::new(network()),
         tls: pki::client(&[authority().pem()]),
         timeouts: Timeouts { dns: limit, connect: PLENTY, tls: limit, http: limit },
-        follow_ups: FollowUps::new(Cloud::UsGovernment, Repeat::Once),
+        follow_ups: FollowUps::new(Cloud::UsGovernment, Repeat::Once).into(),
         routes: Routes::default(),
     }
 }
@@ -186,7 +186,7 @@ fn judged(target: Target, seen: Arc<Observation>) -> Snapshot {
         budget: Duration::from_secs(16),
     };
     let now = Timestamp::now();
-    let mut history = History::new(setting, now);
+    let mut history = History::new(setting, vnetprobe::journal::Past::default(), now);
     history.fold(0, &Outcome::Observed(seen), now);
     history.snapshot(now, 0, 0)
 }

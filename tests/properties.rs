@@ -503,7 +503,7 @@ impl World {
             budget: Duration::from_secs(16),
         };
         let now = Timestamp::from_second(NOW).unwrap();
-        let mut history = History::new(setting, now);
+        let mut history = History::new(setting, vnetprobe::journal::Past::default(), now);
         for (slot, outcome) in self.outcomes.iter().enumerate() {
             if let Some(outcome) = outcome {
                 history.fold(slot, outcome, now);

@@ -161,7 +161,7 @@ fn live(proxy: &str) -> Live {
         tls: client(&[]),
         timeouts: Timeouts { dns: all, connect: all, tls: all, http: all },
         routes,
-        follow_ups: FollowUps::new(Cloud::None, Repeat::Once),
+        follow_ups: FollowUps::new(Cloud::None, Repeat::Once).into(),
     }
 }
 

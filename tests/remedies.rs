@@ -19,6 +19,7 @@ use vnetprobe::cause::Cause;
 use vnetprobe::check::{Check, Expectation, Target};
 use vnetprobe::culprit::Culprit;
 use vnetprobe::finding::{Finding, correlate};
+use vnetprobe::journal::Strip;
 use vnetprobe::machine::{InterfaceAddress, Machine};
 use vnetprobe::model::{Cloud, Elapsed, Expect, Host, Kind, Proof};
 use vnetprobe::observation::{
@@ -299,6 +300,7 @@ fn report(part: &CheckPart) -> Arc<CheckReport> {
         since: Some(since()),
         attempts: 1,
         failures: 1,
+        strip: Strip::default(),
     })
 }
 

@@ -29,6 +29,7 @@ const RANKS: &[(&str, &[&str])] = &[
             "machine",
             "proxy",
             "culprit",
+            "journal",
             "settings",
         ],
     ),

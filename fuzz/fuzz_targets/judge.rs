@@ -84,7 +84,7 @@ fn snapshot(check: Check, seen: Observation) -> Snapshot {
         budget: Duration::from_secs(16),
     };
     let now = Timestamp::from_second(1_793_534_400).expect("a time");
-    let mut history = History::new(setting, now);
+    let mut history = History::new(setting, vnetprobe::journal::Past::default(), now);
     history.fold(0, &Outcome::Observed(Arc::new(seen)), now);
     history.snapshot(now, 0, 0)
 }

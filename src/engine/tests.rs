@@ -148,7 +148,8 @@ async fn run(
         interval,
         budget: Duration::from_secs(10),
     };
-    let engine = Engine::new(prober, setting, &Options { repeat, concurrency, seed: 1 });
+    let options = Options { repeat, concurrency, seed: 1 };
+    let mut engine = Engine::new(prober, setting, &options, Past::default());
     let (publish, mut published) = watch::channel(engine.snapshot());
     let watching = tokio::spawn(async move {
         let mut statuses = Vec::new();
@@ -161,7 +162,8 @@ async fn run(
         statuses.dedup_by_key(|(_, status)| *status);
         statuses
     });
-    let last = engine.run(&publish, tokio::time::sleep(stop_after)).await;
+    let (_orders, obeyed) = mpsc::channel(1);
+    let last = engine.run(&publish, obeyed, tokio::time::sleep(stop_after)).await;
     drop(publish);
     let took = origin.elapsed();
     Run { last, seen, took, statuses: watching.await.unwrap() }
@@ -277,4 +279,59 @@ async fn lateness_is_measured_when_places_are_scarce() {
     let run = run(50, Repeat::Once, 1, |_| Act::Pass, HOUR).await;
     assert_eq!(run.last.counters.lateness.count(), 50);
     assert!(run.last.counters.lateness.sum > 5.0, "{}", run.last.counters.lateness.sum);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_plan_replaces_the_old_one_at_once_and_keeps_what_is_the_same() {
+    let origin = Instant::now();
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let scripted = |script: Script| Scripted {
+        script,
+        origin,
+        runs: AtomicUsize::new(0),
+        seen: Arc::clone(&seen),
+    };
+    let setting = |targets| Setting {
+        plan: Arc::new(a_plan(targets)),
+        network: Arc::new(network()),
+        machine: Arc::new(Machine::default()),
+        interval: Some(MINUTE),
+        budget: Duration::from_secs(10),
+    };
+    let options = Options { repeat: Repeat::Every(MINUTE), concurrency: 64, seed: 1 };
+    let mut engine = Engine::new(scripted(|_| Act::Pass), setting(3), &options, Past::default());
+    let (publish, mut published) = watch::channel(engine.snapshot());
+    let (orders, obeyed) = mpsc::channel(1);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let running = tokio::spawn(async move {
+        engine
+            .run(&publish, obeyed, async {
+                let _ = stopped.await;
+            })
+            .await
+    });
+    published.wait_for(|snapshot| snapshot.is_complete()).await.unwrap();
+    // Five targets, of which three are known; then two.
+    let new = (scripted(|_| Act::Fail), setting(5), options.clone());
+    orders.send(Command::Replace(Box::new(new))).await.unwrap();
+    let five = published.wait_for(|s| s.checks.len() == 5).await.unwrap().clone();
+    assert_eq!((five.summary().pass, five.summary().unknown), (3, 2), "at once, state kept");
+    let known: Vec<usize> = {
+        let seen = seen.lock().unwrap();
+        (0..5).map(|n| seen.starts.get(&format!("host-{n}.example")).map_or(0, Vec::len)).collect()
+    };
+    assert_eq!(known, [1, 1, 1, 0, 0]);
+    published.wait_for(|snapshot| snapshot.is_complete()).await.unwrap();
+    let new = (scripted(|_| Act::Slow(HOUR)), setting(2), options.clone());
+    orders.send(Command::Replace(Box::new(new))).await.unwrap();
+    published.wait_for(|s| s.checks.len() == 2).await.unwrap();
+    tokio::time::sleep(MINUTE * 2).await;
+    assert_eq!(published.borrow().counters.in_flight, 2);
+    // Probes of a target that is gone are abandoned.
+    let new = (scripted(|_| Act::Pass), setting(1), options);
+    orders.send(Command::Replace(Box::new(new))).await.unwrap();
+    published.wait_for(|s| s.checks.len() == 1).await.unwrap();
+    assert_eq!(published.borrow().counters.in_flight, 1);
+    stop.send(()).unwrap();
+    assert_eq!(running.await.unwrap().checks.len(), 1);
 }

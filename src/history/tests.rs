@@ -1,5 +1,7 @@
 //! What is published when, and what is remembered of it.
 
+mod events;
+
 use super::*;
 use crate::model::{Cloud, Elapsed, Expect, Host, Kind};
 use crate::observation::{
@@ -20,6 +22,10 @@ fn at(seconds: i64) -> Timestamp {
 
 /// Probes of these hosts; the same host twice is one target with two checks.
 fn history(hosts: &[&str], interval: Option<Duration>) -> History {
+    History::new(setting(hosts, interval), Past::default(), at(0))
+}
+
+fn setting(hosts: &[&str], interval: Option<Duration>) -> Setting {
     let probes: Vec<ExtraProbe> = hosts
         .iter()
         .enumerate()
@@ -48,14 +54,13 @@ fn history(hosts: &[&str], interval: Option<Duration>) -> History {
         endpoint_addresses: BTreeMap::new(),
     };
     let plan = plan(&catalog, &probes, &Parameters::default(), &network, |_| false);
-    let setting = Setting {
+    Setting {
         plan: Arc::new(plan),
         network: Arc::new(network),
         machine: Arc::new(Machine::default()),
         interval,
         budget: BUDGET,
-    };
-    History::new(setting, at(0))
+    }
 }
 
 fn one() -> History {
@@ -92,11 +97,11 @@ fn refused() -> Outcome {
 }
 
 /// The first check as it is published at a moment.
-fn published(history: &History, now: Timestamp) -> Arc<CheckReport> {
+fn published(history: &mut History, now: Timestamp) -> Arc<CheckReport> {
     Arc::clone(&history.snapshot(now, 0, 0).checks[0])
 }
 
-fn cause(history: &History, now: Timestamp) -> (Status, Option<Cause>) {
+fn cause(history: &mut History, now: Timestamp) -> (Status, Option<Cause>) {
     let report = published(history, now);
     (report.status(), report.cause())
 }
@@ -108,8 +113,8 @@ const OVERDUE: (Status, Option<Cause>) = (Status::Unknown, Some(Cause::Overdue))
 
 #[test]
 fn nothing_is_known_at_first() {
-    let history = one();
-    let report = published(&history, at(0));
+    let mut history = one();
+    let report = published(&mut history, at(0));
     assert!(report.verdict.is_none() && report.since.is_none() && report.last_run_at.is_none());
     assert_eq!(report.status(), Status::Unknown);
     assert!(!history.snapshot(at(0), 0, 0).is_complete());
@@ -120,8 +125,8 @@ fn the_first_result_is_published_at_once() {
     for (outcome, expected) in [(good(), PASS), (dropped(), DROPPED)] {
         let mut history = one();
         assert_eq!(history.fold(0, &outcome, at(1)), Next::Regular);
-        assert_eq!(cause(&history, at(1)), expected);
-        assert_eq!(published(&history, at(1)).since, Some(at(1)));
+        assert_eq!(cause(&mut history, at(1)), expected);
+        assert_eq!(published(&mut history, at(1)).since, Some(at(1)));
     }
 }
 
@@ -130,10 +135,10 @@ fn a_change_is_believed_the_second_time() {
     let mut history = one();
     history.fold(0, &good(), at(1));
     assert_eq!(history.fold(0, &dropped(), at(61)), Next::Confirm);
-    assert_eq!(cause(&history, at(61)), PASS);
-    assert!(published(&history, at(61)).observation.is_some());
+    assert_eq!(cause(&mut history, at(61)), PASS);
+    assert!(published(&mut history, at(61)).observation.is_some());
     assert_eq!(history.fold(0, &dropped(), at(62)), Next::Regular);
-    assert_eq!(cause(&history, at(62)), DROPPED);
+    assert_eq!(cause(&mut history, at(62)), DROPPED);
 }
 
 #[test]
@@ -142,12 +147,12 @@ fn one_surprise_is_forgotten() {
     history.fold(0, &good(), at(1));
     assert_eq!(history.fold(0, &dropped(), at(61)), Next::Confirm);
     assert_eq!(history.fold(0, &good(), at(62)), Next::Regular);
-    let report = published(&history, at(62));
+    let report = published(&mut history, at(62));
     assert_eq!((report.status(), report.since), (Status::Pass, Some(at(1))));
     assert_eq!((report.attempts, report.failures), (3, 1));
     // And the next one is a first surprise again.
     assert_eq!(history.fold(0, &dropped(), at(121)), Next::Confirm);
-    assert_eq!(cause(&history, at(121)), PASS);
+    assert_eq!(cause(&mut history, at(121)), PASS);
 }
 
 #[test]
@@ -156,8 +161,8 @@ fn a_second_measurement_that_differs_again_is_published() {
     history.fold(0, &good(), at(1));
     assert_eq!(history.fold(0, &dropped(), at(61)), Next::Confirm);
     assert_eq!(history.fold(0, &refused(), at(62)), Next::Regular);
-    assert_eq!(cause(&history, at(62)), REFUSED);
-    assert_eq!(published(&history, at(62)).since, Some(at(62)));
+    assert_eq!(cause(&mut history, at(62)), REFUSED);
+    assert_eq!(published(&mut history, at(62)).since, Some(at(62)));
 }
 
 #[test]
@@ -165,9 +170,9 @@ fn another_cause_of_the_same_status_is_a_change_too() {
     let mut history = one();
     history.fold(0, &dropped(), at(1));
     assert_eq!(history.fold(0, &refused(), at(61)), Next::Confirm);
-    assert_eq!(cause(&history, at(61)), DROPPED);
+    assert_eq!(cause(&mut history, at(61)), DROPPED);
     history.fold(0, &refused(), at(62));
-    assert_eq!(cause(&history, at(62)), REFUSED);
+    assert_eq!(cause(&mut history, at(62)), REFUSED);
 }
 
 #[test]
@@ -175,9 +180,9 @@ fn recovery_is_confirmed_as_well() {
     let mut history = one();
     history.fold(0, &dropped(), at(1));
     assert_eq!(history.fold(0, &good(), at(61)), Next::Confirm);
-    assert_eq!(cause(&history, at(61)), DROPPED);
+    assert_eq!(cause(&mut history, at(61)), DROPPED);
     assert_eq!(history.fold(0, &good(), at(62)), Next::Regular);
-    assert_eq!(cause(&history, at(62)), PASS);
+    assert_eq!(cause(&mut history, at(62)), PASS);
 }
 
 #[test]
@@ -185,12 +190,12 @@ fn times_and_counters_are_of_measurements_and_since_of_what_is_published() {
     let mut history = one();
     history.fold(0, &good(), at(1));
     history.fold(0, &good(), at(61));
-    let report = published(&history, at(61));
+    let report = published(&mut history, at(61));
     assert_eq!((report.since, report.last_success_at), (Some(at(1)), Some(at(61))));
     history.fold(0, &dropped(), at(121));
     history.fold(0, &dropped(), at(122));
     history.fold(0, &dropped(), at(181));
-    let report = published(&history, at(181));
+    let report = published(&mut history, at(181));
     assert_eq!(report.since, Some(at(122)));
     assert_eq!(report.last_success_at, Some(at(61)));
     assert_eq!(report.last_run_at, Some(at(181)));
@@ -202,8 +207,8 @@ fn a_result_is_overdue_after_three_intervals_and_one_budget() {
     let mut history = one();
     history.fold(0, &dropped(), at(0));
     let limit = 3 * 60 + 16;
-    assert_eq!(cause(&history, at(limit)), DROPPED);
-    assert_eq!(cause(&history, at(limit + 1)), OVERDUE);
+    assert_eq!(cause(&mut history, at(limit)), DROPPED);
+    assert_eq!(cause(&mut history, at(limit + 1)), OVERDUE);
     let snapshot = history.snapshot(at(limit + 1), 0, 0);
     assert_eq!(snapshot.findings.len(), 1, "the old fault is no longer claimed");
     assert_eq!(snapshot.findings[0].cause, Cause::Overdue);
@@ -211,15 +216,15 @@ fn a_result_is_overdue_after_three_intervals_and_one_budget() {
     assert!(summary.contains("a.example:443 was last measured 197 s ago"), "{summary}");
     // A new result ends it, and it is not a change that needs confirmation.
     assert_eq!(history.fold(0, &dropped(), at(300)), Next::Regular);
-    assert_eq!(cause(&history, at(300)), DROPPED);
+    assert_eq!(cause(&mut history, at(300)), DROPPED);
 }
 
 #[test]
 fn a_check_that_was_never_measured_gets_overdue_too_and_says_so() {
-    let history = one();
-    assert!(published(&history, at(196)).verdict.is_none());
-    assert_eq!(cause(&history, at(197)), OVERDUE);
-    let summary = published(&history, at(197)).summary().to_owned();
+    let mut history = one();
+    assert!(published(&mut history, at(196)).verdict.is_none());
+    assert_eq!(cause(&mut history, at(197)), OVERDUE);
+    let summary = published(&mut history, at(197)).summary().to_owned();
     assert!(summary.contains("a.example:443 was never measured in 197 s"), "{summary}");
 }
 
@@ -227,7 +232,7 @@ fn a_check_that_was_never_measured_gets_overdue_too_and_says_so() {
 fn a_one_shot_run_is_never_overdue() {
     let mut history = history(&["a.example"], None);
     history.fold(0, &good(), at(0));
-    assert_eq!(cause(&history, at(1_000_000)), PASS);
+    assert_eq!(cause(&mut history, at(1_000_000)), PASS);
 }
 
 fn after_a_loss() -> Outcome {
@@ -249,9 +254,9 @@ fn packets_lost_now_and_then_are_not_told() {
     {
         let second = i64::try_from(second).unwrap();
         assert_eq!(history.fold(0, outcome, at(second)), Next::Regular);
-        assert_eq!(cause(&history, at(second)), PASS);
+        assert_eq!(cause(&mut history, at(second)), PASS);
     }
-    assert!(published(&history, at(5)).summary().contains("accepts TCP"));
+    assert!(published(&mut history, at(5)).summary().contains("accepts TCP"));
 }
 
 #[test]
@@ -259,25 +264,25 @@ fn packets_lost_every_time_are_told() {
     let mut history = one();
     for second in 0..3 {
         history.fold(0, &after_a_loss(), at(second));
-        assert_eq!(cause(&history, at(second)), PASS);
+        assert_eq!(cause(&mut history, at(second)), PASS);
     }
     assert_eq!(history.fold(0, &after_a_loss(), at(3)), Next::Confirm);
     history.fold(0, &after_a_loss(), at(4));
-    assert_eq!(cause(&history, at(4)), LOSS);
+    assert_eq!(cause(&mut history, at(4)), LOSS);
 }
 
 #[test]
 fn who_looks_once_is_told_of_a_lost_packet() {
     let mut history = history(&["a.example"], None);
     history.fold(0, &after_a_loss(), at(1));
-    assert_eq!(cause(&history, at(1)), LOSS);
+    assert_eq!(cause(&mut history, at(1)), LOSS);
 }
 
 #[test]
 fn a_clock_set_back_makes_nothing_overdue() {
     let mut history = one();
     history.fold(0, &good(), at(0));
-    assert_eq!(cause(&history, at(-1_000_000)), PASS);
+    assert_eq!(cause(&mut history, at(-1_000_000)), PASS);
 }
 
 #[test]
@@ -287,7 +292,7 @@ fn a_probe_that_breaks_down_is_our_fault() {
     let broken = Outcome::Broken("index\nout of bounds".into());
     assert_eq!(history.fold(0, &broken, at(61)), Next::Confirm);
     history.fold(0, &broken, at(62));
-    let report = published(&history, at(62));
+    let report = published(&mut history, at(62));
     assert_eq!((report.status(), report.cause()), OVERDUE);
     assert!(report.observation.is_none());
     assert!(!report.summary().contains('\n'), "{}", report.summary());
@@ -313,7 +318,7 @@ fn the_first_round_is_complete_with_the_last_first_result() {
 fn a_result_for_an_unknown_slot_changes_nothing() {
     let mut history = one();
     assert_eq!(history.fold(7, &dropped(), at(1)), Next::Regular);
-    assert!(published(&history, at(1)).verdict.is_none());
+    assert!(published(&mut history, at(1)).verdict.is_none());
 }
 
 #[test]

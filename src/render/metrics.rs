@@ -375,7 +375,7 @@ fn itself(families: &mut Families, snapshot: &Snapshot) {
     families.gauge(
         "config_last_reload_successful",
         "Whether the last load of the configuration worked.",
-        one(truth(counters.config_reload_successful)),
+        one(truth(snapshot.reload_refused.is_none())),
     );
     families.gauge(
         "config_last_reload_success_timestamp_seconds",

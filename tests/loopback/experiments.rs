@@ -50,7 +50,8 @@ fn live(pem: &[String], dns_servers: &[SocketAddr]) -> Live {
         tls: client(pem),
         timeouts: Timeouts { dns: BRIEF, connect: PLENTY, tls: PLENTY, http: PLENTY },
         routes: vnetprobe::proxy::Routes::default(),
-        follow_ups: FollowUps::new(Cloud::UsGovernment, Repeat::Every(Duration::from_mins(1))),
+        follow_ups: FollowUps::new(Cloud::UsGovernment, Repeat::Every(Duration::from_mins(1)))
+            .into(),
     }
 }
 

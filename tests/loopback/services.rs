@@ -94,7 +94,7 @@ fn live(tls: TlsClient, http: Duration) -> Live {
         tls,
         timeouts: Timeouts { dns: PLENTY, connect: PLENTY, tls: PLENTY, http },
         routes: Routes::default(),
-        follow_ups: FollowUps::new(Cloud::None, Repeat::Once),
+        follow_ups: FollowUps::new(Cloud::None, Repeat::Once).into(),
     }
 }
 
