@@ -197,17 +197,23 @@ struct Spot<'a> {
     kind: Kind,
     /// The address at fault, else the first that the name resolves to.
     ip: Option<IpAddr>,
+    /// What is wrong with that address alone.
+    broken: Option<Cause>,
+    /// An address of the same name that works.
+    working: Option<IpAddr>,
 }
 
 impl<'a> Spot<'a> {
     fn new(case: &Case<'a>, blamed: Cause) -> Self {
         let target = &case.check.target;
         let addresses = &case.verdict.addresses;
-        let ip = addresses
+        let at_fault = addresses
             .iter()
             .find(|a| a.cause == Some(blamed))
+            .or_else(|| addresses.iter().find(|a| a.status == Status::Fail))
             .or_else(|| addresses.iter().find(|a| a.status != Status::Pass))
-            .or(addresses.first())
+            .or(addresses.first());
+        let ip = at_fault
             .map(|a| a.ip)
             .or_else(|| {
                 let dns = case.observation?.dns.as_ref()?;
@@ -226,6 +232,12 @@ impl<'a> Spot<'a> {
             port: target.port.unwrap_or(443),
             kind: target.kind,
             ip,
+            broken: at_fault.and_then(|a| a.cause),
+            working: addresses
+                .iter()
+                .find(|a| a.status == Status::Pass)
+                .map(|a| a.ip)
+                .filter(|_| ip.is_some()),
         }
     }
 

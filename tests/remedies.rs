@@ -21,7 +21,7 @@ use vnetprobe::culprit::Culprit;
 use vnetprobe::finding::{Finding, correlate};
 use vnetprobe::journal::Strip;
 use vnetprobe::machine::{InterfaceAddress, Machine};
-use vnetprobe::model::{Cloud, Elapsed, Expect, Host, Kind, Proof};
+use vnetprobe::model::{Cloud, Elapsed, Expect, Host, Kind, Proof, Status};
 use vnetprobe::observation::{
     AboveTcp, AddressRecord, Alias, Answer, CertificateFacts, Climb, ClimbOutcome, ConnectFailure,
     DnsFailure, DnsObservation, Exchange, ExchangeOutcome, Experiment, HandshakeEnd, Observation,
@@ -72,6 +72,8 @@ struct CheckPart {
     /// `zone Z`, `servers A B`, `name N`, `service S`, `issuer I`, `path`, `machine`, `ipv6`.
     blames: String,
     ip: Option<IpAddr>,
+    /// What is wrong with that address, where the cause is about several.
+    ip_cause: Option<String>,
     other_ips: Vec<IpAddr>,
     /// `SERVER = ALIAS > ALIAS > ADDRESS`, with `reference` before the server; no word means silence.
     dns: Vec<String>,
@@ -275,7 +277,10 @@ fn check(part: &CheckPart) -> Check {
 
 fn verdict(part: &CheckPart, cause: Cause, culprit: Culprit) -> Verdict {
     let status = cause.info().status;
-    let broken = part.ip.map(|ip| AddressVerdict { ip, status, cause: Some(cause) });
+    let of_ip = part.ip_cause.as_ref().map_or(cause, |cause| cause.parse().expect("a cause"));
+    let broken =
+        part.ip.map(|ip| AddressVerdict { ip, status: of_ip.info().status, cause: Some(of_ip) });
+    let good = |ip: &IpAddr| AddressVerdict { ip: *ip, status: Status::Pass, cause: None };
     Verdict {
         status,
         cause: Some(cause),
@@ -283,7 +288,7 @@ fn verdict(part: &CheckPart, cause: Cause, culprit: Culprit) -> Verdict {
         culprit: Some(culprit),
         summary: format!("{} fails.", part.host),
         warnings: Vec::new(),
-        addresses: broken.into_iter().collect(),
+        addresses: broken.into_iter().chain(part.other_ips.iter().map(good)).collect(),
         resolved_private: part.ip.is_some_and(is_private),
         phases: Phases::default(),
     }

@@ -6,7 +6,8 @@ use super::paths::is_everything;
 use super::shell::{place, quote, word};
 use super::{Facts, Spot};
 use crate::cause::Cause;
-use crate::model::{Cloud, Kind, authority};
+use crate::limits;
+use crate::model::{Cloud, Kind, Layer, authority};
 use crate::observation::Trial;
 
 pub(super) fn commands(facts: &Facts<'_>) -> Vec<String> {
@@ -35,7 +36,7 @@ fn names(facts: &Facts<'_>) -> Option<Vec<String>> {
     let name = match (facts.cause, facts.first.host.name()) {
         (Cause::LocalNoResolver, _) => return None,
         (_, Some(name)) => name,
-        (cause, None) if cause.info().layer == crate::model::Layer::Dns => {
+        (cause, None) if cause.info().layer == Layer::Dns => {
             return Some(vec![connect(&facts.first)]);
         }
         _ => return None,
@@ -82,10 +83,39 @@ fn names(facts: &Facts<'_>) -> Option<Vec<String>> {
 
 /// The simplest connection of the target's kind.
 fn connect(spot: &Spot<'_>) -> String {
-    let flags = if spot.kind == Kind::Udp { "-uvz -w 3" } else { "-vz -w 5" };
+    if spot.kind == Kind::Udp {
+        return datagram(spot);
+    }
     let proxy =
         proxy_place(spot).map_or_else(String::new, |place| format!(" -X connect -x {place}"));
-    format!("nc {flags}{proxy} {} {}", address(spot), spot.port)
+    format!("nc -vz -w 5{proxy} {} {}", address(spot), spot.port)
+}
+
+/// One datagram. nc calls silence a success and an ICMP error nothing at all, while a read from a
+/// connected socket says which error it was.
+fn datagram(spot: &Spot<'_>) -> String {
+    format!(
+        "timeout 3 bash -c 'exec 3<>/dev/udp/$0/$1; echo >&3; head -c 1 <&3' {} {}; echo \"exit $? (124: silence)\"",
+        address(spot),
+        spot.port
+    )
+}
+
+/// The shortest command that gets as far as the layer at fault.
+fn reach(facts: &Facts<'_>, spot: &Spot<'_>) -> String {
+    match spot.broken.map(|cause| cause.info().layer) {
+        Some(Layer::Tls) => format!("timeout 10 {}", handshake(facts, spot, spot.host.name(), "")),
+        Some(Layer::Application) if spot.kind == Kind::Smb => smb(spot),
+        Some(Layer::Application) if spot.kind != Kind::Udp => request(facts, spot),
+        _ => connect(spot),
+    }
+}
+
+/// The same at an address that fails and at one that works.
+fn compared(facts: &Facts<'_>) -> Vec<String> {
+    let spot = &facts.first;
+    let good = spot.working.map(|ip| reach(facts, &Spot { ip: Some(ip), ..*spot }));
+    [reach(facts, spot)].into_iter().chain(good).collect()
 }
 
 /// Host and port of the proxy on the way.
@@ -112,21 +142,14 @@ fn connections(facts: &Facts<'_>) -> Option<Vec<String>> {
             all
         }
         Cause::TcpTimeout | Cause::UdpNoEvidence => vec![connect(spot)],
-        Cause::AddressPartial => {
-            let others = spot.observation.into_iter().flat_map(|o| &o.climbs).map(|climb| climb.ip);
-            let mut all = vec![connect(spot)];
-            for ip in others {
-                let one = connect(&Spot { ip: Some(ip), ..*spot });
-                if !all.contains(&one) {
-                    all.push(one);
-                }
-            }
+        Cause::AddressPartial => compared(facts),
+        Cause::TcpRefused => vec![format!("time {}", connect(spot))],
+        Cause::Ipv6Broken => {
+            let mut all = compared(facts);
+            all.push(route(spot.ip));
             all
         }
-        Cause::TcpRefused => vec![format!("time {}", connect(spot))],
-        Cause::TcpProhibited | Cause::TcpUnreachable | Cause::Ipv6Broken => {
-            vec![connect(spot), route(spot.ip)]
-        }
+        Cause::TcpProhibited | Cause::TcpUnreachable => vec![connect(spot), route(spot.ip)],
         Cause::TcpClosedOnAccept => vec![read(spot)],
         Cause::TcpSynLoss => vec![format!(
             "for i in $(seq 20); do (time nc -z -w 5 {} {}) 2>&1 | grep real; done",
@@ -191,6 +214,21 @@ fn other_name(facts: &Facts<'_>) -> Option<String> {
     tried.or_else(|| usual.map(str::to_owned)).filter(|name| *name != facts.first.host_text())
 }
 
+/// The same large greeting in small TCP segments both ways, which neither openssl nor curl can be
+/// told to use. Behind a proxy they would only go to the proxy.
+fn small_segments(spot: &Spot<'_>) -> Option<String> {
+    if spot.proxy().is_some() {
+        return None;
+    }
+    Some(format!(
+        "timeout 10 python3 -c 'import socket,ssl,sys; a,p,n=sys.argv[1:]; s=socket.socket(socket.getaddrinfo(a,p)[0][0]); s.setsockopt(6,socket.TCP_MAXSEG,{}); s.connect((a,int(p))); c=ssl._create_unverified_context(); c.set_alpn_protocols([*map(str,range(10000,10300)),\"http/1.1\"]); print(c.wrap_socket(s,server_hostname=n).version())' {} {} {}",
+        limits::SMALL_SEGMENT,
+        address(spot),
+        spot.port,
+        word(&spot.host_text())
+    ))
+}
+
 fn handshakes(facts: &Facts<'_>) -> Option<Vec<String>> {
     let spot = &facts.first;
     let own = spot.host.name();
@@ -208,10 +246,12 @@ fn handshakes(facts: &Facts<'_>) -> Option<Vec<String>> {
             all
         }
         Cause::TlsTimeout | Cause::TlsSlow => vec![format!("time timeout 10 {}", plain(""))],
-        Cause::TlsMtuBlackhole => vec![
-            format!("timeout 10 {}", plain("-alpn \"$(seq -s, 10000 10299),http/1.1\"")),
-            format!("timeout 10 {}", plain("-groups P-256")),
-        ],
+        Cause::TlsMtuBlackhole => {
+            let large = plain("-alpn \"$(seq -s, 10000 10299),http/1.1\"");
+            let mut all = vec![format!("time timeout 10 {large}")];
+            all.extend(small_segments(spot));
+            all
+        }
         Cause::TlsIntercepted => vec![facts_of("-subject -issuer -dates")],
         Cause::TlsUntrustedIssuer | Cause::TlsMissingIntermediate => vec![chain()],
         Cause::TlsSelfSigned => vec![facts_of("-subject -issuer -fingerprint -sha256")],
@@ -270,10 +310,28 @@ fn http(facts: &Facts<'_>, spot: &Spot<'_>, scheme: &str, options: &str) -> Stri
 
 const UPGRADE: &str = " --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='";
 
+fn scheme(spot: &Spot<'_>) -> &'static str {
+    if spot.is_tls() { "https" } else { "http" }
+}
+
+/// The request of the target's kind.
+fn request(facts: &Facts<'_>, spot: &Spot<'_>) -> String {
+    let options = if spot.kind == Kind::Websocket { UPGRADE } else { "" };
+    http(facts, spot, scheme(spot), options)
+}
+
+fn smb(spot: &Spot<'_>) -> String {
+    format!(
+        "smbclient -N -m SMB3 -p {} -I {} -L {}",
+        spot.port,
+        address(spot),
+        word(&spot.host_text())
+    )
+}
+
 fn applications(facts: &Facts<'_>) -> Option<Vec<String>> {
     let spot = &facts.first;
-    let scheme = if spot.is_tls() { "https" } else { "http" };
-    let options = if spot.kind == Kind::Websocket { UPGRADE } else { "" };
+    let scheme = scheme(spot);
     Some(match facts.cause {
         Cause::TlsSniBlocked
         | Cause::TlsClosed
@@ -282,17 +340,9 @@ fn applications(facts: &Facts<'_>) -> Option<Vec<String>> {
         | Cause::HttpServerError
         | Cause::HttpUnexpectedStatus
         | Cause::HttpTimeout
-        | Cause::HttpClosed => vec![http(facts, spot, scheme, options)],
+        | Cause::HttpClosed => vec![request(facts, spot)],
         Cause::WebsocketBlocked => vec![http(facts, spot, scheme, UPGRADE)],
-        Cause::NotSmb => vec![
-            connect(spot),
-            format!(
-                "smbclient -N -m SMB3 -p {} -I {} -L {}",
-                spot.port,
-                address(spot),
-                word(&spot.host_text())
-            ),
-        ],
+        Cause::NotSmb => vec![connect(spot), smb(spot)],
         Cause::ProxyUnreachable
         | Cause::ProxyDenied
         | Cause::ProxyAuthRequired

@@ -42,8 +42,6 @@ pub(crate) struct World {
     pub(crate) proofs: Vec<Proof>,
     /// What the findings' own commands show together, where `prove.toml` does not say it right.
     pub(crate) prove_shows: Option<Vec<String>>,
-    /// Why those commands do not show the fault yet; a failure is then printed and forgiven.
-    pub(crate) prove_known: Option<String>,
 }
 
 fn usual_config() -> String {
