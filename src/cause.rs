@@ -778,6 +778,6 @@ causes! {
          firewall's log or the service itself can tell.",
         "Ask the firewall team whether a network rule allows UDP to this port from this machine's \
          subnet, and to look in AZFWNetworkRule for the datagram sent at the time of the check.",
-        "timeout 3 bash -c 'exec 3<>/dev/udp/$0/$1; echo >&3; head -c 1 <&3' {address} {port}; \
+        "timeout 3 bash -c 'exec 3<>/dev/udp/$0/$1 && echo >&3 && head -c 1 <&3' {address} {port}; \
          echo \"exit $? (124: silence)\"";
 }

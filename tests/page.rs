@@ -192,12 +192,14 @@ fn the_page_of_one_check() {
         "with another server name the same address answers",
         "href=\"../#finding-2\"",
         "id=\"cause-tls_sni_blocked\"",
+        "openssl s_client -connect 151.101.0.223:443 -servername pypi.org",
         "47 min ago",
         "Install packages",
         "href=\"../api/v1/checks/pypi%40pypi.org%3A443\"",
     ] {
         assert!(html.contains(text), "no {text}");
     }
+    assert!(!html.contains("{address}"), "a command of no finding in particular");
     assert_eq!(check(&snapshot, "nobody@nowhere:1"), None);
 }
 

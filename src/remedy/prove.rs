@@ -95,7 +95,7 @@ fn connect(spot: &Spot<'_>) -> String {
 /// connected socket says which error it was.
 fn datagram(spot: &Spot<'_>) -> String {
     format!(
-        "timeout 3 bash -c 'exec 3<>/dev/udp/$0/$1; echo >&3; head -c 1 <&3' {} {}; echo \"exit $? (124: silence)\"",
+        "timeout 3 bash -c 'exec 3<>/dev/udp/$0/$1 && echo >&3 && head -c 1 <&3' {} {}; echo \"exit $? (124: silence)\"",
         address(spot),
         spot.port
     )

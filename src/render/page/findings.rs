@@ -53,11 +53,16 @@ fn article(page: &Page<'_>, number: usize, finding: &Finding) -> Markup {
             }
             @if !finding.prove.is_empty() {
                 h4 { "See it without vnetprobe" }
-                @for command in &finding.prove { pre { code { (clean_lines(command)) } } }
+                (commands(finding))
             }
             (explained(page, finding))
         }
     }
+}
+
+/// What shows the fault without vnetprobe.
+pub(super) fn commands(finding: &Finding) -> Markup {
+    html! { @for command in &finding.prove { pre { code { (clean_lines(command)) } } } }
 }
 
 /// A sentence, and the commands below it.

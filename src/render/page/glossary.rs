@@ -3,10 +3,11 @@
 use maud::{Markup, html};
 
 use crate::cause::Cause;
+use crate::finding::Finding;
 use crate::snapshot::{CheckReport, Snapshot};
 
-use super::Page;
 use super::words::{clean, clean_lines, rich};
+use super::{Page, findings};
 
 /// Requirements without a check, each with its reason.
 pub(super) fn uncovered(page: &Page<'_>) -> Markup {
@@ -65,7 +66,7 @@ pub(super) fn causes_of(snapshot: &Snapshot) -> Vec<Cause> {
     causes
 }
 
-/// Causes in plain words; commands are filled in when they are about one check.
+/// Causes in plain words. Of one check, with the commands of the finding that explains it.
 pub(super) fn causes(page: &Page<'_>, causes: &[Cause], about: Option<&CheckReport>) -> Markup {
     html! {
         @if !causes.is_empty() {
@@ -77,7 +78,10 @@ pub(super) fn causes(page: &Page<'_>, causes: &[Cause], about: Option<&CheckRepo
                         summary { code { (cause) } " " span class="soft" { (info.title) } }
                         p { (rich(info.meaning)) }
                         p { b { "Fix: " } (rich(info.fix)) }
-                        pre { code { (clean_lines(&filled(info.prove, about))) } }
+                        @match finding(page, *cause, about) {
+                            Some(finding) => { (findings::commands(finding)) }
+                            None => { pre { code { (clean_lines(info.prove)) } } }
+                        }
                     }
                 }
             }
@@ -85,60 +89,8 @@ pub(super) fn causes(page: &Page<'_>, causes: &[Cause], about: Option<&CheckRepo
     }
 }
 
-/// A command with what is known of the check in place of its placeholders.
-fn filled(command: &str, about: Option<&CheckReport>) -> String {
-    let Some(report) = about else { return command.to_owned() };
-    let target = &report.check.target;
-    let seen = report.observation.as_deref();
-    let address = seen.and_then(|seen| seen.climbs.first()).map(|climb| climb.ip.to_string());
-    let server = seen.and_then(|seen| seen.dns.as_ref()?.servers.first());
-    [
-        ("{host}", Some(target.host.to_string())),
-        ("{port}", target.port.map(|port| port.to_string())),
-        ("{address}", address),
-        ("{server}", server.map(|server| server.server.ip().to_string())),
-    ]
-    .into_iter()
-    .filter_map(|(slot, value)| value.map(|value| (slot, value)))
-    .fold(command.to_owned(), |text, (slot, value)| text.replace(slot, &value))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::check::{Check, Expectation, Target};
-    use crate::model::{Expect, Host, Kind, Proof};
-
-    #[test]
-    fn commands_are_filled_with_what_is_known() {
-        let target = Target {
-            host: Host::Name("a.example".into()),
-            port: Some(443),
-            kind: Kind::Tls,
-            path: String::new(),
-        };
-        let check = Check {
-            id: String::new(),
-            requirement: String::new(),
-            target: target.into(),
-            expectation: Expectation {
-                expect: Expect::Any,
-                zone: None,
-                declared: Vec::new(),
-                subnets: Vec::new(),
-            },
-            proof: Proof::Exact,
-            pattern: String::new(),
-            scenarios: Vec::new(),
-            required: true,
-            public_service: true,
-            service: None,
-            service_tag: None,
-            purpose: String::new(),
-        };
-        let report = CheckReport::unmeasured(check.into());
-        let command = "nc {host} {port} # {address}";
-        assert_eq!(filled(command, Some(&report)), "nc a.example 443 # {address}");
-        assert_eq!(filled(command, None), command);
-    }
+/// The finding of this cause that explains this check.
+fn finding<'a>(page: &Page<'a>, cause: Cause, about: Option<&CheckReport>) -> Option<&'a Finding> {
+    let id = &about?.check.id;
+    page.findings.iter().find(|found| found.cause == cause && found.explains.contains(id)).copied()
 }
