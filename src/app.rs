@@ -1,12 +1,8 @@
 //! One function per command: the only place that knows more than one edge.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the assembly binds the listener and knows the time of the start"
-)]
-
 mod console;
 mod daemon;
 mod interrupt;
+mod web;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -118,6 +114,7 @@ fn validate(_console: &Console, args: &ConfigArgs) -> Result<Exit, Refusal> {
     planned(&config)?;
     let pems = host::ca_files(&config.settings.ca_files).map_err(Refusal::usage)?;
     RootStores::load(&pems).map_err(Refusal::usage)?;
+    web::check(&config.settings.web)?;
     Console::print("ok\n");
     Ok(Exit::Fine)
 }

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::{Expect, Kind, Status};
 use crate::proxy::Secret;
+use crate::settings::web::Listen;
 use crate::snapshot::Snapshot;
 
 /// Says which hosts a secured Azure Machine Learning workspace cannot reach from here, why, and
@@ -159,9 +160,9 @@ fn subnet(text: &str) -> Result<ipnet::IpNet, String> {
     text.parse().map_err(|_| "write a network, such as 10.0.0.0/24 or fd00::/64".to_owned())
 }
 
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        "write an IP address and a port, such as 127.0.0.1:19115 or [::1]:19115".to_owned()
+fn listen_address(text: &str) -> Result<Listen, String> {
+    crate::config::listen(text).map_err(|_| {
+        "write an IP address and a port, such as 127.0.0.1:19115 or [::1]:19115, or a path, such as unix:/run/vnetprobe/http.sock".to_owned()
     })
 }
 
@@ -177,9 +178,9 @@ pub struct ServeArgs {
     /// Configuration.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Address and port of the page [default: web.listen, 127.0.0.1:19115]
+    /// Address and port of the page, or unix:PATH (repeatable) [default: web.listen, 127.0.0.1:19115]
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
-    pub listen: Option<SocketAddr>,
+    pub listen: Vec<Listen>,
 }
 
 /// Arguments of `plan`.

@@ -13,6 +13,7 @@ use crate::model::{Cloud, Host, Vantage};
 use crate::parameters::{Feature, NetworkFacts, Parameters};
 use crate::plan::ExtraProbe;
 use crate::proxy::{Named, Source};
+use crate::settings::web::Listen;
 use crate::settings::{Settings, Timeouts};
 use crate::{suggest, target};
 
@@ -26,6 +27,7 @@ mod schema;
 mod syntax;
 mod tree;
 mod value;
+mod web;
 
 pub use error::{ConfigError, ConfigErrors, ErrorPlace};
 pub use pattern::Pattern;
@@ -81,6 +83,11 @@ pub fn parse_with(text: &str, settings: &[(String, String)]) -> Result<Config, C
     let config = config(&mut reader, &root);
     reader.finish(syntax.mistakes)?;
     Ok(config)
+}
+
+/// A place to listen at, as `--listen` has it.
+pub fn listen(text: &str) -> Result<Listen, String> {
+    address::listener(text).map_err(|complaint| complaint.message)
 }
 
 fn config(reader: &mut Reader<'_>, root: &Entries) -> Config {
@@ -229,7 +236,6 @@ fn settings(reader: &mut Reader<'_>, root: &Entries) -> Settings {
     let proxy = reader.table(root, "proxy");
     let tls = reader.table(root, "tls");
     let schedule = reader.table(root, "schedule");
-    let web = reader.table(root, "web");
     let (least, most) = limits::CONCURRENCY;
     let reference = reader.parsed(dns.field("reference"), |text| match text.trim() {
         "" => Ok(None),
@@ -256,7 +262,7 @@ fn settings(reader: &mut Reader<'_>, root: &Entries) -> Settings {
         concurrency: reader
             .integer(schedule.field("concurrency"), &(least..=most))
             .unwrap_or(default.concurrency),
-        listen: reader.parsed(web.field("listen"), address::listener).unwrap_or(default.listen),
+        web: web::read(reader, root),
     }
 }
 

@@ -139,5 +139,44 @@ pub const ALIKE_HOSTS: usize = 3;
 pub const REMEDY_TARGETS: usize = 100;
 /// How much a log query looks beyond the first failure and beyond now.
 pub const REMEDY_WINDOW_MARGIN: Duration = Duration::from_mins(1);
-/// Largest request head the status page's server accepts is hyper's own; this bounds request bodies, in bytes.
+
+/// Most places the server listens at.
+pub const LISTENERS: usize = 16;
+/// Most connections of the server at one time. A new one takes the place of the one that has been idle for longest.
+pub const WEB_CONNECTIONS: usize = 512;
+/// Most of them from one other machine; a peer on this machine may have all.
+pub const WEB_CONNECTIONS_PER_PEER: usize = 128;
+/// Largest request head, in bytes.
+pub const REQUEST_HEAD_BYTES: usize = 32 * 1024;
+/// Most header fields of a request.
+pub const REQUEST_HEADERS: usize = 100;
+/// Largest request body, in bytes.
 pub const REQUEST_BODY_BYTES: usize = 64 * 1024;
+/// Time for a client's TLS handshake.
+pub const WEB_HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// Time from the first byte of a request, or from the connect, to the end of its head.
+pub const REQUEST_HEAD_TIME: Duration = Duration::from_secs(10);
+/// Time for a request's body.
+pub const REQUEST_BODY_TIME: Duration = Duration::from_secs(10);
+/// How long a connection may wait for its next request; longer than Prometheus waits between two scrapes.
+pub const WEB_IDLE: Duration = Duration::from_secs(75);
+/// While output waits, a client must take [`ANSWER_PROGRESS_BYTES`] of it in each such time.
+pub const ANSWER_PROGRESS_TIME: Duration = Duration::from_secs(20);
+/// See [`ANSWER_PROGRESS_TIME`].
+pub const ANSWER_PROGRESS_BYTES: usize = 8 * 1024;
+/// Requests that one other machine may send each second.
+pub const REQUESTS_PER_SECOND: u32 = 100;
+/// Requests that it may send at once.
+pub const REQUEST_BURST: u32 = 300;
+/// Most machines whose requests are counted; the one with most requests left is forgotten first.
+pub const COUNTED_PEERS: usize = 4_096;
+/// Wrong passwords that one peer may send at once, and then one a second.
+pub const PASSWORD_BURST: u32 = 20;
+/// Passwords that are hashed at the same time; one hash keeps one core busy.
+pub const PASSWORDS_AT_ONCE: usize = 1;
+/// Least and largest cost of a bcrypt hash; 14 takes about a second.
+pub const PASSWORD_COST: (u32, u32) = (4, 14);
+/// Longest name or password of a user, in bytes.
+pub const CREDENTIAL_BYTES: usize = 1_024;
+/// How often, at most, the files of the server's certificate are looked at.
+pub const CERTIFICATE_LOOK: Duration = Duration::from_secs(1);

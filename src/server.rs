@@ -5,21 +5,26 @@
 //! the listener is meant for people on this machine, so names that are not its own are refused,
 //! or a web page elsewhere could rebind its name to this address and read the answers.
 
+pub mod auth;
+mod body;
 mod guard;
+mod limit;
+pub mod listen;
+mod pace;
+pub mod peer;
 mod problem;
+pub mod serve;
+pub mod tls;
 
-use std::future::Future;
-use std::io;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::{from_fn_with_state, map_response_with_state};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use crate::limits;
 use crate::model::printable;
@@ -38,9 +43,8 @@ const JSON: &str = "application/json";
 pub struct ServerState {
     /// Always holds the newest snapshot.
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
-    /// Names under which this server may be asked, besides addresses, `localhost` and the
-    /// machine's own name.
-    pub names: Vec<String>,
+    /// Who may ask, and under which names.
+    pub access: Arc<auth::Access>,
 }
 
 impl ServerState {
@@ -67,31 +71,11 @@ pub fn router(state: ServerState) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(limits::REQUEST_BODY_BYTES))
+        .layer(from_fn(body::read))
+        .layer(from_fn_with_state(Arc::clone(&state), auth::admit))
         .layer(from_fn_with_state(Arc::clone(&state), guard::guard))
-        .layer(map_response_with_state(guard::policy(page::STYLE), guard::secure))
+        .layer(from_fn_with_state(guard::policy(page::STYLE), guard::secure))
         .with_state(state)
-}
-
-/// Answers on this listener until `shutdown` resolves, then gives open requests
-/// [`limits::DRAIN`] to end.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    shutdown: impl Future<Output = ()>,
-) -> io::Result<()> {
-    let (stop, stopped) = oneshot::channel::<()>();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async {
-        // Dropping the sender is the signal, so the error is the expected answer.
-        let _ = stopped.await;
-    });
-    tokio::select! {
-        ended = serving.into_future() => ended,
-        () = async {
-            shutdown.await;
-            drop(stop);
-            tokio::time::sleep(limits::DRAIN).await;
-        } => Ok(()),
-    }
 }
 
 async fn overview(State(state): Shared, RawQuery(query): RawQuery) -> Html<String> {

@@ -1,11 +1,15 @@
 //! What the program was told about itself: intervals, timeouts, servers, listener.
 
+pub mod web;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::limits;
 use crate::proxy::{Exception, Named};
+
+use web::Web;
 
 /// Time given to each phase of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,8 +69,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Most probes at the same time.
     pub concurrency: usize,
-    /// Where the status page listens.
-    pub listen: SocketAddr,
+    /// The server of `serve`.
+    pub web: Web,
 }
 
 impl Default for Settings {
@@ -80,7 +84,7 @@ impl Default for Settings {
             interval: Duration::from_mins(1),
             timeouts: Timeouts::default(),
             concurrency: 64,
-            listen: SocketAddr::from(([127, 0, 0, 1], 19115)),
+            web: Web::default(),
         }
     }
 }

@@ -18,7 +18,11 @@ use http_body_util::BodyExt as _;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 use vnetprobe::render::page::{self, View, check, overview, overview_as};
+use vnetprobe::server::auth::Access;
+use vnetprobe::server::listen::Listener;
+use vnetprobe::server::serve::{Serving, serve};
 use vnetprobe::server::{ServerState, router};
+use vnetprobe::settings::web::Web;
 use vnetprobe::snapshot::Snapshot;
 
 /// Where each text begins, all of which must be there.
@@ -207,8 +211,9 @@ fn the_page_of_one_check() {
 
 fn serving(snapshot: Snapshot) -> (watch::Sender<Arc<Snapshot>>, Router) {
     let (sender, snapshots) = watch::channel(Arc::new(snapshot));
-    let names = vec!["probe.contoso.mil".to_owned()];
-    (sender, router(ServerState { snapshots, names }))
+    let web = Web { names: vec!["probe.contoso.mil".to_owned()], ..Web::default() };
+    let access = Arc::new(Access::new(&web).unwrap());
+    (sender, router(ServerState { snapshots, access }))
 }
 
 async fn ask(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, String) {
@@ -352,7 +357,9 @@ async fn serving_ends_when_told_even_with_an_idle_client() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = tokio::spawn(vnetprobe::server::serve(listener, router, async {
+    let listeners = vec![Listener::tcp(listener).unwrap()];
+    let serving = Serving::new(router, None, Arc::new(|_: &str| {}));
+    let server = tokio::spawn(serve(listeners, serving, async {
         let _ = stopped.await;
     }));
     let mut client = tokio::net::TcpStream::connect(address).await.unwrap();

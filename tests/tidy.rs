@@ -65,8 +65,12 @@ const TABLES: &[&str] = &["src/cause.rs"];
 /// Libraries and the only files that may name them.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("hickory_resolver", &["src/host.rs", "src/probe/dns_message.rs"]),
-    ("tokio_rustls", &["src/probe/", "src/server/guard.rs"]),
-    ("x509_parser", &["src/probe/"]),
+    ("tokio_rustls", &["src/probe/", "src/server/tls.rs", "src/server/serve.rs"]),
+    ("x509_parser", &["src/probe/", "src/server/tls.rs"]),
+    ("hyper", &["src/server/serve.rs"]),
+    ("hyper_util", &["src/server/serve.rs"]),
+    ("bcrypt", &["src/config/web.rs", "src/server/auth.rs"]),
+    ("listenfd", &["src/server/listen.rs"]),
     ("axum", &["src/server"]),
     ("clap", &["src/cli.rs", "src/app.rs"]),
     ("maud", &["src/render/page"]),

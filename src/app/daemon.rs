@@ -1,36 +1,28 @@
 //! The daemon: one engine, one listener, and what keeps them going.
 
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use super::console::Console;
-use super::{Refusal, interrupt, load, planned, prepare, runtime};
+use super::{Refusal, interrupt, load, planned, prepare, runtime, web};
 use crate::cli::{Exit, ServeArgs};
 use crate::engine::Engine;
 use crate::host;
 use crate::journal::Past;
 use crate::limits;
 use crate::schedule::Repeat;
-use crate::server;
 use crate::wire::VERSION;
 
 /// Runs until it is told to stop.
 pub(super) fn serve(console: &Console, args: &ServeArgs) -> Result<Exit, Refusal> {
     let config = load(&args.config)?;
     let plan = planned(&config)?;
-    let listen = args.listen.unwrap_or(config.settings.listen);
+    let web = config.settings.web.clone();
     let repeat = Repeat::Every(config.settings.interval);
     let (live, setting, options) = prepare(plan, config, host::machine(), repeat)?;
     runtime()?.block_on(async {
         let (first_signal, second_signal) = (interrupt::first(), interrupt::second());
-        let listener = TcpListener::bind(listen).await.map_err(|error| {
-            Refusal::ours(format!("failed to listen on {listen}: {error}; choose another address with --listen or web.listen"))
-        })?;
-        let address = listener.local_addr().map_err(|error| Refusal::ours(format!("failed to read the listener's address: {error}")))?;
-        if !address.ip().is_loopback() {
-            Console::note(&format!("warning: {address} is reachable from other machines, without TLS or authentication; prefer a loopback address"));
-        }
-        Console::note(&format!("status page: http://{address}/  metrics: http://{address}/metrics  {} checks every {} s", setting.plan.checks.len(), setting.interval.unwrap_or_default().as_secs()));
+        let server = web::open(web, &args.listen).await?;
+        server.announce(setting.plan.checks.len(), setting.interval.unwrap_or_default());
         for trouble in &setting.machine.troubles {
             Console::note(&format!("warning: {trouble}"));
         }
@@ -39,19 +31,19 @@ pub(super) fn serve(console: &Console, args: &ServeArgs) -> Result<Exit, Refusal
         let (_orders, obeyed) = mpsc::channel(limits::ENGINE_COMMANDS);
         let (publish, snapshots) = watch::channel(engine.snapshot());
         let (stop, stopping) = watch::channel(false);
-        let router = server::router(server::ServerState { snapshots: snapshots.clone(), names: Vec::new() });
-        let serving = server::serve(listener, router, stopped(stopping.clone()));
+        let serving = server.serve(snapshots.clone(), stopped(stopping.clone()));
         let work = async {
-            let (served, last, ()) = tokio::join!(serving, engine.run(&publish, obeyed, stopped(stopping)), async {
-                tokio::select! {
-                    () = first_signal => {}
-                    () = console.follow(snapshots) => {}
-                }
-                Console::note("stopping");
-                stop.send_replace(true);
-            });
+            let (ended, last, ()) =
+                tokio::join!(serving, engine.run(&publish, obeyed, stopped(stopping)), async {
+                    tokio::select! {
+                        () = first_signal => {}
+                        () = console.follow(snapshots) => {}
+                    }
+                    Console::note("stopping");
+                    stop.send_replace(true);
+                });
             drop(last);
-            served.map_err(|error| Refusal::ours(format!("failed to serve: {error}")))
+            ended.map_err(|error| Refusal::ours(format!("failed to serve: {error}")))
         };
         tokio::select! {
             done = work => done.map(|()| Exit::Fine),

@@ -1,14 +1,18 @@
 //! Networks, addresses, DNS servers, the listener and the proxy.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use super::reader::{Complaint, quoted};
+use super::reader::{Complaint, quoted, shown};
 use crate::proxy::{Exception, Proxy};
+use crate::settings::web::Listen;
 
 /// Port of DNS servers that say none.
 const DNS_PORT: u16 = 53;
+/// Longest path of a socket in the file system (unix(7), without the closing zero).
+const SOCKET_PATH_BYTES: usize = 107;
 
 /// A network in CIDR form without host bits.
 pub(super) fn network(text: &str) -> Result<IpNet, Complaint> {
@@ -64,10 +68,20 @@ pub(super) fn dns_server(text: &str) -> Result<SocketAddr, Complaint> {
     }
 }
 
-/// Where to listen: an address and a port; port 0 lets the system choose.
-pub(super) fn listener(text: &str) -> Result<SocketAddr, Complaint> {
+/// Where to listen: an address and a port, where port 0 lets the system choose, or `unix:` and an
+/// absolute path.
+pub(super) fn listener(text: &str) -> Result<Listen, Complaint> {
     let text = text.trim();
-    text.parse().map_err(|_| {
+    if let Some(path) = text.strip_prefix("unix:") {
+        if !path.starts_with('/') || path.contains('\0') || path.len() > SOCKET_PATH_BYTES {
+            let complaint = Complaint::new(format!("{} is not a socket's path", quoted(path)));
+            return Err(complaint.hint(format!(
+                "write it in full and not longer than {SOCKET_PATH_BYTES} bytes, such as `unix:/run/vnetprobe/http.sock`"
+            )));
+        }
+        return Ok(Listen::Unix(PathBuf::from(path)));
+    }
+    text.parse().map(Listen::Tcp).map_err(|_| {
         let complaint = Complaint::new(format!("{} is not an address to listen on", quoted(text)));
         let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
         let port_ok = port.parse::<u16>().is_ok();
@@ -82,6 +96,7 @@ pub(super) fn listener(text: &str) -> Result<SocketAddr, Complaint> {
                 complaint.hint(format!("for all addresses write `0.0.0.0:{port}`"))
             }
             (Err(_), "localhost") if port_ok => complaint.hint(format!("write `127.0.0.1:{port}`")),
+            _ if text.starts_with('/') => complaint.hint(format!("write `unix:{}`", shown(text))),
             _ => complaint.hint("write an address and a port, such as `127.0.0.1:19115`"),
         }
     })

@@ -25,7 +25,21 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
     ("tls", &["ca_files"]),
     ("schedule", &["interval", "timeout", "concurrency"]),
     ("schedule.timeout", &["dns", "connect", "tls", "http"]),
-    ("web", &["listen"]),
+    (
+        "web",
+        &[
+            "listen",
+            "names",
+            "cert_file",
+            "key_file",
+            "client_ca_file",
+            "client_auth_type",
+            "min_version",
+            "basic_auth_users",
+            "bearer_tokens",
+            "probe_users",
+        ],
+    ),
     ("catalog", &["exclude"]),
     ("probe", &["name", "target", "expect", "subnets", "scenarios"]),
 ];

@@ -1,6 +1,8 @@
 //! Errors as RFC 9457 documents.
 
-use axum::http::{StatusCode, header};
+use std::time::Duration;
+
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -24,4 +26,13 @@ pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
     // Four plain fields always serialize.
     let body = serde_json::to_string(&document).unwrap_or_default();
     (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+}
+
+/// The same, for what may be asked again after a while.
+pub(super) fn retry_later(status: StatusCode, detail: &str, wait: Duration) -> Response {
+    let mut response = problem(status, detail);
+    // Whole seconds, upwards: whoever comes too early waits again.
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    response
 }
