@@ -216,8 +216,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let exchanges = Arc::new(Exchanges::default());
-    let pace = &shared.serving.pace;
-    let stream = Paced::new(stream, pace.clone(), Arc::clone(&exchanges));
+    let speed = &shared.serving.pace;
+    let stream = Paced::new(stream, speed.clone(), Arc::clone(&exchanges));
     let service = service_fn(|request: Request<Incoming>| {
         let answering = Answering::begin(place, &exchanges);
         let mut request = request.map(Body::new);
@@ -231,7 +231,7 @@ where
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(pace.idle)
+        .header_read_timeout(speed.idle)
         .max_buf_size(limits::REQUEST_HEAD_BYTES)
         .max_headers(limits::REQUEST_HEADERS);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
