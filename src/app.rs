@@ -2,6 +2,8 @@
 mod console;
 mod daemon;
 mod interrupt;
+mod log;
+mod reload;
 mod web;
 
 use std::process::ExitCode;
@@ -72,7 +74,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Check(args) => check(&console, &args),
         Command::Probe(args) => probe(&console, &args),
-        Command::Serve(args) => daemon::serve(&console, &args),
+        Command::Serve(args) => daemon::serve(&args),
         Command::Plan(args) => show_plan(&console, &args),
         Command::Validate(args) => validate(&console, &args),
         Command::Explain { cause } => explain_cause(&console, cause.as_deref()),

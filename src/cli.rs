@@ -65,7 +65,7 @@ pub enum Command {
 }
 
 /// Where the configuration comes from.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ConfigArgs {
     /// Configuration file [default: ./probes.toml, then /etc/vnetprobe/probes.toml, then the built-in one]
     #[arg(long, value_name = "FILE")]
@@ -181,6 +181,35 @@ pub struct ServeArgs {
     /// Address and port of the page, or unix:PATH (repeatable) [default: web.listen, 127.0.0.1:19115]
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
     pub listen: Vec<Listen>,
+    /// Least serious lines that are logged; it can be changed while the daemon runs
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log_level)]
+    pub log_level: tracing::Level,
+    /// Form of log lines [auto: fields for systemd's journal when it listens, else lines for people]
+    #[arg(long, value_enum, default_value_t = LogFormat::Auto)]
+    pub log_format: LogFormat,
+}
+
+/// Levels as they are typed.
+pub const LOG_LEVELS: &str = "error, warn, info, debug or trace";
+
+/// Reads the name of a log level.
+pub fn log_level(text: &str) -> Result<tracing::Level, String> {
+    // Numbers are levels to the library; nobody could remember them.
+    let name = text.chars().all(|c| c.is_ascii_alphabetic());
+    text.parse().ok().filter(|_| name).ok_or_else(|| format!("write {LOG_LEVELS}"))
+}
+
+/// Forms of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// The one that fits where they go.
+    Auto,
+    /// For people.
+    Human,
+    /// One object a line.
+    Json,
+    /// Fields in systemd's journal.
+    Journald,
 }
 
 /// Arguments of `plan`.

@@ -43,7 +43,12 @@ pub struct Options {
 #[derive(Debug)]
 pub enum Command<P> {
     /// Go on with a new plan, at once. What is the same in it keeps its state, schedule and counters.
-    Replace(Box<(P, Setting, Options)>),
+    Replace {
+        /// All of it.
+        new: Box<(P, Setting, Options)>,
+        /// What led to it.
+        reason: String,
+    },
     /// A new configuration was refused for this reason.
     RefuseReload(String),
     /// How keeping history goes.
@@ -158,7 +163,7 @@ impl<P: Prober> Engine<P> {
         match command {
             Command::Archive(archive) => self.history.set_archive(archive),
             Command::RefuseReload(reason) => self.history.refuse_reload(&reason, now),
-            Command::Replace(new) => {
+            Command::Replace { new, reason } => {
                 let (prober, setting, options) = *new;
                 let new_targets = targets(&setting);
                 let old: HashMap<&(Arc<Target>, bool), Slot> =
@@ -184,7 +189,7 @@ impl<P: Prober> Engine<P> {
                 self.repeat = repeat;
                 self.targets = new_targets;
                 self.prober = Arc::new(prober);
-                self.history.replace(setting, now);
+                self.history.replace(setting, &reason, now);
             }
         }
     }

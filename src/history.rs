@@ -109,8 +109,9 @@ impl History {
     }
 
     /// Goes on with a new plan. Checks that are the same keep all that is known of them.
-    pub fn replace(&mut self, setting: Setting, now: Timestamp) {
-        let same_facts = setting.network == self.setting.network;
+    pub fn replace(&mut self, setting: Setting, reason: &str, now: Timestamp) {
+        let same_facts =
+            setting.network == self.setting.network && setting.machine == self.setting.machine;
         let mut before: BTreeMap<String, Remembered> = std::mem::take(&mut self.checks)
             .into_iter()
             .map(|remembered| (remembered.report.check.id.clone(), remembered))
@@ -131,7 +132,7 @@ impl History {
         self.checks = checks.collect();
         self.by_slot = by_slot(&setting.plan);
         let (added, removed) = (self.checks.len() - kept, old - kept);
-        self.journal.push(now, What::Reloaded { added, removed });
+        self.journal.push(now, What::Reloaded { reason: visible(reason), added, removed });
         self.note(whats, now);
         self.counters.config_loaded_at = now;
         self.reload_refused = None;

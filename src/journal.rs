@@ -192,6 +192,8 @@ pub enum What {
     },
     /// A new configuration is in use.
     Reloaded {
+        /// What led to it.
+        reason: String,
         /// Checks that are new or changed.
         added: usize,
         /// Checks that are gone or changed.
@@ -354,7 +356,8 @@ mod tests {
     fn a_journal_counts_on_and_tells_what_is_new() {
         let mut journal = Journal::after(10);
         for number in 0..limits::JOURNAL_EVENTS + 3 {
-            journal.push(at(0), What::Reloaded { added: number, removed: 0 });
+            journal
+                .push(at(0), What::Reloaded { reason: String::new(), added: number, removed: 0 });
         }
         assert_eq!(journal.last(), 10 + limits::JOURNAL_EVENTS as u64 + 3);
         let numbers: Vec<u64> = journal.since(0).map(|event| event.number).collect();

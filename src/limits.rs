@@ -35,6 +35,12 @@ pub const OVERDUE_INTERVALS: u32 = 3;
 pub const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 /// Most commands to a running engine that wait to be obeyed.
 pub const ENGINE_COMMANDS: usize = 16;
+/// Most reloads that wait to be answered together.
+pub const RELOADS: usize = 64;
+/// Between two reloads passes at least this long.
+pub const RELOAD_PAUSE: Duration = Duration::from_millis(250);
+/// How often the daemon looks whether what it was made from has changed.
+pub const SOURCES_WATCH: Duration = Duration::from_secs(5);
 /// How long a stopping daemon waits for open HTTP requests.
 pub const DRAIN: Duration = Duration::from_secs(2);
 

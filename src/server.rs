@@ -7,6 +7,7 @@
 
 pub mod auth;
 mod body;
+pub mod control;
 mod guard;
 mod limit;
 pub mod listen;
@@ -23,7 +24,7 @@ use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::sync::watch;
 
 use crate::limits;
@@ -45,6 +46,8 @@ pub struct ServerState {
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     /// Who may ask, and under which names.
     pub access: Arc<auth::Access>,
+    /// What can be steered.
+    pub controls: control::Controls,
 }
 
 impl ServerState {
@@ -68,6 +71,8 @@ pub fn router(state: ServerState) -> Router {
         .route("/api/v1/findings", get(findings))
         .route("/-/healthy", get(async || "ok"))
         .route("/-/ready", get(ready))
+        .route("/-/reload", post(control::reload))
+        .route("/-/log-level", get(control::log_level).put(control::set_log_level))
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(limits::REQUEST_BODY_BYTES))

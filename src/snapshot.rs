@@ -251,6 +251,21 @@ impl Snapshot {
         summary
     }
 
+    /// What people should know before they believe the rest: trouble of this machine and of this
+    /// daemon, one sentence each.
+    pub fn notices(&self) -> Vec<String> {
+        let mut notices = self.machine.troubles.clone();
+        if let Some(reason) = &self.reload_refused {
+            notices.push(format!(
+                "The last reload was refused, so the configuration before it is still in use: {reason}"
+            ));
+        }
+        if let Archive::Degraded { path, reason, .. } = &self.archive {
+            notices.push(format!("History is kept in memory only, not in {path}: {reason}"));
+        }
+        notices
+    }
+
     /// Whether every check has a result.
     pub fn is_complete(&self) -> bool {
         self.first_round_at.is_some()

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tower::ServiceExt as _;
 use vnetprobe::render::page::{self, View, check, overview, overview_as};
 use vnetprobe::server::auth::Access;
+use vnetprobe::server::control::Controls;
 use vnetprobe::server::listen::Listener;
 use vnetprobe::server::serve::{Serving, serve};
 use vnetprobe::server::{ServerState, router};
@@ -209,11 +210,20 @@ fn the_page_of_one_check() {
 
 // ---------------------------------------------------------------------------------- the server
 
+/// Nothing to steer: these tests only read.
+fn controls() -> Controls {
+    Controls {
+        reload: tokio::sync::mpsc::channel(1).0,
+        log_level: Arc::new(|| "info".into()),
+        set_log_level: Arc::new(|_| Ok(())),
+    }
+}
+
 fn serving(snapshot: Snapshot) -> (watch::Sender<Arc<Snapshot>>, Router) {
     let (sender, snapshots) = watch::channel(Arc::new(snapshot));
     let web = Web { names: vec!["probe.contoso.mil".to_owned()], ..Web::default() };
     let access = Arc::new(Access::new(&web).unwrap());
-    (sender, router(ServerState { snapshots, access }))
+    (sender, router(ServerState { snapshots, access, controls: controls() }))
 }
 
 async fn ask(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, String) {

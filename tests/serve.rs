@@ -226,7 +226,7 @@ fn other_machines_are_warned_of() {
     alone(|| {
         let daemon = Daemon::start_with(&["--set", "cloud=none", "--listen", "0.0.0.0:0"]);
         let said = daemon.process.says("without TLS or authentication");
-        assert!(said.starts_with("warning: 0.0.0.0:"), "{said}");
+        assert!(said.contains("WARN 0.0.0.0:"), "{said}");
         daemon.stopped().expect(0);
     });
 }

@@ -76,6 +76,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("maud", &["src/render/page"]),
     ("prometheus", &["src/render/metrics.rs"]),
     ("indicatif", &["src/app/console.rs"]),
+    ("tracing", &["src/app", "src/server", "src/cli.rs"]),
+    ("tracing_subscriber", &["src/app/log.rs"]),
     ("anyhow", &[]),
 ];
 

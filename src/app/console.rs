@@ -7,7 +7,6 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::watch;
 
-use crate::render::headline::Headline;
 use crate::render::layout::Layout;
 use crate::snapshot::Snapshot;
 
@@ -22,19 +21,16 @@ pub(super) struct Console {
 const PLAIN_WIDTH: usize = 120;
 
 impl Console {
-    /// The console of this process: colors only on a terminal and unless `NO_COLOR` is set
-    /// (no-color.org).
+    /// The console of this process: colors only on a terminal.
     pub(super) fn of_process() -> Self {
         let terminal = io::stdout().is_terminal();
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
         let width = terminal
             .then(terminal_size::terminal_size)
             .flatten()
             .map(|(width, _)| usize::from(width.0));
         let layout =
-            Layout { width: width.unwrap_or(PLAIN_WIDTH), color: terminal && !plain && !dumb };
-        Self { layout, progress: io::stderr().is_terminal() && !dumb }
+            Layout { width: width.unwrap_or(PLAIN_WIDTH), color: terminal && colors_are_welcome() };
+        Self { layout, progress: io::stderr().is_terminal() && !is_dumb() }
     }
 
     /// How to lay lines out.
@@ -81,19 +77,6 @@ impl Console {
             bar.finish_and_clear();
         })))
     }
-
-    /// Tells when the answer as a whole changes; ends when the snapshots do.
-    pub(super) async fn follow(&self, mut snapshots: watch::Receiver<Arc<Snapshot>>) {
-        let mut told = String::new();
-        while snapshots.changed().await.is_ok() {
-            let snapshot = Arc::clone(&snapshots.borrow_and_update());
-            let line = Headline::of(&snapshot).text;
-            if snapshot.is_complete() && line != told {
-                Self::note(&format!("{:.0} {line}", snapshot.taken_at));
-                told = line;
-            }
-        }
-    }
 }
 
 /// A progress line that may not be there.
@@ -107,4 +90,13 @@ impl Progress {
             let _ = task.await;
         }
     }
+}
+
+/// Unless `NO_COLOR` is set (no-color.org) or the terminal knows none.
+pub(super) fn colors_are_welcome() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && !is_dumb()
+}
+
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|value| value == "dumb")
 }

@@ -1,47 +1,63 @@
-//! The daemon: one engine, one listener, and what keeps them going.
+//! The daemon: one engine, one server, and what keeps them going.
+
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
 
-use super::console::Console;
+use super::log::{self, Levels};
+use super::reload::Reloader;
 use super::{Refusal, interrupt, load, planned, prepare, runtime, web};
-use crate::cli::{Exit, ServeArgs};
+use crate::cli::{self, Exit, ServeArgs};
 use crate::engine::Engine;
 use crate::host;
 use crate::journal::Past;
 use crate::limits;
 use crate::schedule::Repeat;
+use crate::server::control::Controls;
 use crate::wire::VERSION;
 
 /// Runs until it is told to stop.
-pub(super) fn serve(console: &Console, args: &ServeArgs) -> Result<Exit, Refusal> {
+pub(super) fn serve(args: &ServeArgs) -> Result<Exit, Refusal> {
     let config = load(&args.config)?;
     let plan = planned(&config)?;
     let web = config.settings.web.clone();
     let repeat = Repeat::Every(config.settings.interval);
-    let (live, setting, options) = prepare(plan, config, host::machine(), repeat)?;
+    let (live, setting, options) = prepare(plan, config.clone(), host::machine(), repeat)?;
+    let levels = log::start(args.log_format, args.log_level);
     runtime()?.block_on(async {
         let (first_signal, second_signal) = (interrupt::first(), interrupt::second());
         let server = web::open(web, &args.listen).await?;
+        let (orders, obeyed) = mpsc::channel(limits::ENGINE_COMMANDS);
+        let (ask, asked) = mpsc::channel(limits::RELOADS);
+        // Listens for SIGHUP before anything is said: until then the signal ends the process.
+        let reloads =
+            Reloader::new(&args.config, orders, &live, &config, Arc::clone(&server.access))
+                .run(asked);
         server.announce(setting.plan.checks.len(), setting.interval.unwrap_or_default());
         for trouble in &setting.machine.troubles {
-            Console::note(&format!("warning: {trouble}"));
+            warn!("{trouble}");
         }
         let mut engine = Engine::new(live, setting, &options, Past::default());
         engine.note_start(VERSION);
-        let (_orders, obeyed) = mpsc::channel(limits::ENGINE_COMMANDS);
         let (publish, snapshots) = watch::channel(engine.snapshot());
         let (stop, stopping) = watch::channel(false);
-        let serving = server.serve(snapshots.clone(), stopped(stopping.clone()));
+        let controls = controls(ask, levels);
+        let serving = server.serve(snapshots.clone(), controls, stopped(stopping.clone()));
         let work = async {
-            let (ended, last, ()) =
-                tokio::join!(serving, engine.run(&publish, obeyed, stopped(stopping)), async {
+            let (ended, last, (), ()) = tokio::join!(
+                serving,
+                engine.run(&publish, obeyed, stopped(stopping)),
+                reloads,
+                async {
                     tokio::select! {
                         () = first_signal => {}
-                        () = console.follow(snapshots) => {}
+                        () = log::follow(snapshots) => {}
                     }
-                    Console::note("stopping");
+                    info!("stopping");
                     stop.send_replace(true);
-                });
+                }
+            );
             drop(last);
             ended.map_err(|error| Refusal::ours(format!("failed to serve: {error}")))
         };
@@ -50,6 +66,19 @@ pub(super) fn serve(console: &Console, args: &ServeArgs) -> Result<Exit, Refusal
             () = second_signal => Ok(Exit::Fine),
         }
     })
+}
+
+fn controls(reload: mpsc::Sender<crate::server::control::Reload>, levels: Levels) -> Controls {
+    let setting = levels.clone();
+    Controls {
+        reload,
+        log_level: Arc::new(move || levels.get()),
+        set_log_level: Arc::new(move |text| {
+            let level = cli::log_level(text)?;
+            info!("log level is now {text}");
+            setting.set(level)
+        }),
+    }
 }
 
 /// Completes when the flag is set, or when nobody can set it any more.

@@ -39,3 +39,28 @@ async fn nth(count: u32) {
         }
     }
 }
+
+/// SIGHUPs from now on; none where there is no such signal.
+#[derive(Debug)]
+pub(super) struct Hangups(#[cfg(unix)] Option<tokio::signal::unix::Signal>);
+
+/// Listens for SIGHUP.
+pub(super) fn hangups() -> Hangups {
+    Hangups(
+        #[cfg(unix)]
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok(),
+    )
+}
+
+impl Hangups {
+    /// Completes at the next one.
+    pub(super) async fn recv(&mut self) {
+        #[cfg(unix)]
+        if let Some(signal) = &mut self.0
+            && signal.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending::<()>().await;
+    }
+}

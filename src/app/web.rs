@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tracing::{info, warn};
 
 use super::Refusal;
-use super::console::Console;
 use crate::server::auth::Access;
+use crate::server::control::Controls;
 use crate::server::listen::Listener;
 use crate::server::serve::{Serving, serve};
 use crate::server::tls::Certificates;
@@ -53,19 +54,20 @@ impl Server {
     /// Says where the page is, and who else can read it.
     pub(super) fn announce(&self, checks: usize, interval: Duration) {
         for warning in self.listeners.iter().filter_map(|listener| self.warning(listener)) {
-            Console::note(&format!("warning: {warning}"));
+            warn!("{warning}");
         }
         let scheme = if self.certificates.is_some() { "https" } else { "http" };
         for listener in &self.listeners {
             let every = format!("{checks} checks every {} s", interval.as_secs());
-            Console::note(&match listener.at() {
+            let page = match listener.at() {
                 Listen::Tcp(at) => {
                     format!(
                         "status page: {scheme}://{at}/  metrics: {scheme}://{at}/metrics  {every}"
                     )
                 }
                 at @ Listen::Unix(_) => format!("status page: {at}  metrics: /metrics  {every}"),
-            });
+            };
+            info!("{page}");
         }
     }
 
@@ -92,10 +94,12 @@ impl Server {
     pub(super) fn serve(
         self,
         snapshots: watch::Receiver<Arc<Snapshot>>,
+        controls: Controls,
         stop: impl Future<Output = ()>,
     ) -> impl Future<Output = io::Result<()>> {
-        let router = router(ServerState { snapshots, access: self.access });
-        let serving = Serving::new(router, self.certificates, Arc::new(Console::note));
+        let router = router(ServerState { snapshots, access: self.access, controls });
+        let serving =
+            Serving::new(router, self.certificates, Arc::new(|notice: &str| warn!("{notice}")));
         serve(self.listeners, serving, stop)
     }
 }

@@ -281,6 +281,10 @@ async fn lateness_is_measured_when_places_are_scarce() {
     assert!(run.last.counters.lateness.sum > 5.0, "{}", run.last.counters.lateness.sum);
 }
 
+fn replace(new: (Scripted, Setting, Options)) -> Command<Scripted> {
+    Command::Replace { new: Box::new(new), reason: "SIGHUP".into() }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_new_plan_replaces_the_old_one_at_once_and_keeps_what_is_the_same() {
     let origin = Instant::now();
@@ -313,7 +317,7 @@ async fn a_new_plan_replaces_the_old_one_at_once_and_keeps_what_is_the_same() {
     published.wait_for(|snapshot| snapshot.is_complete()).await.unwrap();
     // Five targets, of which three are known; then two.
     let new = (scripted(|_| Act::Fail), setting(5), options.clone());
-    orders.send(Command::Replace(Box::new(new))).await.unwrap();
+    orders.send(replace(new)).await.unwrap();
     let five = published.wait_for(|s| s.checks.len() == 5).await.unwrap().clone();
     assert_eq!((five.summary().pass, five.summary().unknown), (3, 2), "at once, state kept");
     let known: Vec<usize> = {
@@ -323,13 +327,13 @@ async fn a_new_plan_replaces_the_old_one_at_once_and_keeps_what_is_the_same() {
     assert_eq!(known, [1, 1, 1, 0, 0]);
     published.wait_for(|snapshot| snapshot.is_complete()).await.unwrap();
     let new = (scripted(|_| Act::Slow(HOUR)), setting(2), options.clone());
-    orders.send(Command::Replace(Box::new(new))).await.unwrap();
+    orders.send(replace(new)).await.unwrap();
     published.wait_for(|s| s.checks.len() == 2).await.unwrap();
     tokio::time::sleep(MINUTE * 2).await;
     assert_eq!(published.borrow().counters.in_flight, 2);
     // Probes of a target that is gone are abandoned.
     let new = (scripted(|_| Act::Pass), setting(1), options);
-    orders.send(Command::Replace(Box::new(new))).await.unwrap();
+    orders.send(replace(new)).await.unwrap();
     published.wait_for(|s| s.checks.len() == 1).await.unwrap();
     assert_eq!(published.borrow().counters.in_flight, 1);
     stop.send(()).unwrap();

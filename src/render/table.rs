@@ -49,8 +49,8 @@ fn head(out: &mut String, snapshot: &Snapshot, layout: Layout) {
     let line =
         format!("vnetprobe {VERSION} on {}  {}", snapshot.machine.hostname, place.join(", "));
     layout.hang_toned(out, "", 0, &line, Some(Tone::Quiet));
-    for trouble in &snapshot.machine.troubles {
-        layout.hang(out, "! ", 2, trouble);
+    for trouble in snapshot.notices() {
+        layout.hang(out, "! ", 2, &trouble);
     }
     out.push('\n');
     layout.hang_toned(out, "", 0, &Headline::of(snapshot).text, Some(Tone::Strong));

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::loopback::{Answer, get};
+use super::loopback::{Answer, ask, get};
 use super::{Ended, Process, folder, until, vnetprobe};
 
 /// A daemon that runs. It is killed when this value goes, also when the test panics.
@@ -14,7 +14,7 @@ use super::{Ended, Process, folder, until, vnetprobe};
 pub(crate) struct Daemon {
     pub(crate) process: Process,
     pub(crate) address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Daemon {
@@ -28,6 +28,12 @@ impl Daemon {
         Self::start_in(folder(&[]), arguments)
     }
 
+    /// The same with a configuration and more arguments.
+    pub(crate) fn start_so(config: &str, arguments: &[&str]) -> Self {
+        let usual = ["--listen", "127.0.0.1:0"];
+        Self::start_in(folder(&[("probes.toml", config)]), &[&usual, arguments].concat())
+    }
+
     fn start_in(folder: TempDir, arguments: &[&str]) -> Self {
         let mut command = vnetprobe(&["serve"]);
         command.args(arguments);
@@ -35,7 +41,18 @@ impl Daemon {
         let said = process.says("  metrics: ");
         let (_, after) = said.split_once("status page: http://").unwrap();
         let (address, _) = after.split_once('/').unwrap();
-        Self { process, address: address.parse().unwrap(), _folder: folder }
+        Self { process, address: address.parse().unwrap(), folder }
+    }
+
+    /// Puts another configuration in the place of its own.
+    pub(crate) fn configure(&self, config: &str) {
+        std::fs::write(self.folder.path().join("probes.toml"), config).unwrap();
+    }
+
+    /// Asks with a method and a body.
+    #[track_caller]
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &str) -> Answer {
+        ask(self.address, method, path, body).unwrap()
     }
 
     /// Asks for a path.

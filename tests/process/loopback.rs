@@ -104,10 +104,18 @@ pub(crate) struct Answer {
 
 /// Asks a server for a path; nothing when nobody answers there.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Option<Answer> {
+    ask(address, "GET", path, "")
+}
+
+/// The same with any method and body.
+pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> Option<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, REQUEST).ok()?;
     stream.set_read_timeout(Some(REQUEST)).unwrap();
     // Version 1.0, so that the end of the answer is the end of the connection.
-    write!(stream, "GET {path} HTTP/1.0\r\nhost: {address}\r\n\r\n").ok()?;
+    let length = body.len();
+    let head =
+        format!("{method} {path} HTTP/1.0\r\nhost: {address}\r\ncontent-length: {length}\r\n");
+    write!(stream, "{head}\r\n{body}").ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;

@@ -146,7 +146,7 @@ fn a_reload_keeps_what_is_the_same_and_nothing_else() {
     let mut history = history(&["a.example", "b.example"], Some(INTERVAL));
     history.fold(0, &good(), at(1));
     history.fold(1, &dropped(), at(2));
-    history.replace(setting(&["a.example", "c.example"], Some(INTERVAL)), at(30));
+    history.replace(setting(&["a.example", "c.example"], Some(INTERVAL)), "SIGHUP", at(30));
     let snapshot = history.snapshot(at(30), 0, 0);
     let hosts: Vec<String> =
         snapshot.checks.iter().map(|r| r.check.target.host.to_string()).collect();
@@ -156,7 +156,7 @@ fn a_reload_keeps_what_is_the_same_and_nothing_else() {
     assert_eq!(snapshot.plan.checks.len(), 2);
     assert_eq!(snapshot.counters.config_loaded_at, at(30));
     let last = snapshot.journal.since(0).last().unwrap().what.clone();
-    assert_eq!(last, What::Reloaded { added: 1, removed: 1 });
+    assert_eq!(last, What::Reloaded { reason: "SIGHUP".into(), added: 1, removed: 1 });
     // Results go where they belong in the new plan.
     history.fold(1, &refused(), at(31));
     assert!(history.snapshot(at(31), 0, 0).is_complete());
@@ -168,7 +168,7 @@ fn new_facts_judge_what_was_seen_anew() {
     let mut history = History::new(private("10.0.0.0/8"), Past::default(), at(0));
     history.fold(0, &resolved("10.1.2.3", None), at(1));
     assert_eq!(cause(&mut history, at(1)), PASS);
-    history.replace(private("192.168.0.0/16"), at(30));
+    history.replace(private("192.168.0.0/16"), "SIGHUP", at(30));
     let (status, cause) = cause(&mut history, at(30));
     assert_eq!(status, Status::Fail, "{cause:?}");
     assert!(whats(&mut history, at(30)).iter().any(|what| what.check().is_some()));
@@ -180,7 +180,7 @@ fn a_refused_reload_is_shown_until_one_works() {
     history.refuse_reload("probes.toml:3:1: no\nsuch key", at(1));
     let snapshot = history.snapshot(at(1), 0, 0);
     assert!(snapshot.reload_refused.is_some_and(|why| !why.contains('\n')));
-    history.replace(setting(&["a.example"], Some(INTERVAL)), at(2));
+    history.replace(setting(&["a.example"], Some(INTERVAL)), "SIGHUP", at(2));
     assert_eq!(history.snapshot(at(2), 0, 0).reload_refused, None);
 }
 

@@ -79,8 +79,8 @@ pub(super) fn hero(page: &Page<'_>, headline: &Headline) -> Markup {
                 (page.controls())
             }
             @if let Some(sentence) = so_far(snapshot) { p { (sentence) } }
-            @for trouble in &snapshot.machine.troubles {
-                p class="note" { (shape(Tone::Warn)) (clean(trouble)) }
+            @for trouble in snapshot.notices() {
+                p class="note" { (shape(Tone::Warn)) (clean(&trouble)) }
             }
         }
     }

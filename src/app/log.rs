@@ -1,0 +1,151 @@
+//! What the daemon says of itself: a line per change of state, not per probe.
+//!
+//! For people on a terminal or in a file, as JSON, or with fields into systemd's journal. The core
+//! logs nothing: changes come from the snapshot's journal.
+
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tracing::{Level, error, info, warn};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer, Registry, fmt, reload};
+
+use crate::cli::LogFormat;
+use crate::journal::{Event, What};
+use crate::model::Status;
+use crate::render::headline::Headline;
+use crate::snapshot::Snapshot;
+
+/// Changes the level while the daemon runs.
+#[derive(Debug, Clone)]
+pub(super) struct Levels(reload::Handle<Targets, Registry>);
+
+impl Levels {
+    /// From now on.
+    pub(super) fn set(&self, level: Level) -> Result<(), String> {
+        self.0.reload(targets(level)).map_err(|error| error.to_string())
+    }
+
+    /// Its name.
+    pub(super) fn get(&self) -> String {
+        let level = self.0.with_current(|targets| {
+            targets.iter().find(|(name, _)| *name == OWN).map(|(_, level)| level)
+        });
+        level.ok().flatten().map_or_else(String::new, |level| level.to_string())
+    }
+}
+
+/// The program's own lines.
+const OWN: &str = env!("CARGO_PKG_NAME");
+
+/// Libraries only speak of trouble, unless everything is wanted.
+fn targets(level: Level) -> Targets {
+    let others = if level == Level::TRACE { Level::TRACE } else { Level::ERROR };
+    Targets::new().with_default(others).with_target(OWN, level)
+}
+
+/// Starts logging to standard error or the journal; the first call of a process counts.
+pub(super) fn start(format: LogFormat, level: Level) -> Levels {
+    let (filter, handle) = reload::Layer::new(targets(level));
+    let layer = match format {
+        LogFormat::Auto if journal_is_there() => journal(),
+        LogFormat::Journald => journal(),
+        LogFormat::Json => Some(json()),
+        LogFormat::Auto | LogFormat::Human => None,
+    };
+    let layer = layer.unwrap_or_else(human).with_filter(filter);
+    // A second subscriber is refused, and the first one goes on.
+    let _ = tracing_subscriber::registry().with(layer).try_init();
+    Levels(handle)
+}
+
+type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+fn human() -> BoxedLayer {
+    let terminal = io::stderr().is_terminal() && super::console::colors_are_welcome();
+    fmt::layer().with_writer(io::stderr).with_ansi(terminal).with_target(false).boxed()
+}
+
+fn json() -> BoxedLayer {
+    fmt::layer().json().flatten_event(true).with_target(false).with_writer(io::stderr).boxed()
+}
+
+#[cfg(target_os = "linux")]
+fn journal() -> Option<BoxedLayer> {
+    let layer = tracing_journald::layer().ok()?;
+    Some(layer.with_field_prefix(Some("VNETPROBE".to_owned())).boxed())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn journal() -> Option<BoxedLayer> {
+    None
+}
+
+/// systemd says so of standard error (systemd.exec(5)).
+#[expect(clippy::disallowed_methods, reason = "systemd tells through the environment")]
+fn journal_is_there() -> bool {
+    !io::stderr().is_terminal() && std::env::var_os("JOURNAL_STREAM").is_some()
+}
+
+// --------------------------------------------------------------------------------------- changes
+
+/// Writes a line for each event and for each new answer as a whole; ends when the snapshots do.
+pub(super) async fn follow(mut snapshots: watch::Receiver<Arc<Snapshot>>) {
+    let mut seen = snapshots.borrow().journal.since(0).next().map_or(0, |event| event.number - 1);
+    let mut told = String::new();
+    loop {
+        let snapshot = Arc::clone(&snapshots.borrow_and_update());
+        for event in snapshot.journal.since(seen) {
+            let missed = event.number.saturating_sub(seen + 1);
+            if missed > 0 {
+                warn!(missed, "{missed} events came too fast to be logged");
+            }
+            tell(event);
+            seen = event.number;
+        }
+        let line = Headline::of(&snapshot).text;
+        if snapshot.is_complete() && line != told {
+            info!("{line}");
+            told = line;
+        }
+        if snapshots.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn tell(event: &Event) {
+    match &event.what {
+        What::Started { version, checks } => info!(version, checks, "vnetprobe {version} started"),
+        What::Check { check, from, to, summary, .. } => {
+            let (was, status) = (from.status.as_str(), to.status.as_str());
+            let cause = to.cause.map_or("", |cause| cause.as_str());
+            if to.status == Status::Fail {
+                warn!(check, was, status, cause, "{summary}");
+            } else {
+                info!(check, was, status, cause, "{summary}");
+            }
+        }
+        What::Addresses { check, from, to } => info!(check, ?from, ?to, "addresses changed"),
+        What::Issuer { check, from, to } => info!(check, from, to, "certificate issuer is new"),
+        What::Latency { check, from, to } => {
+            let (from, to) = (from.seconds(), to.seconds());
+            info!(check, from, to, "usual time changed by a step");
+        }
+        What::Opened { finding, cause, title, .. } => {
+            warn!(finding, cause = cause.as_str(), "found: {title}");
+        }
+        What::Closed { finding, cause } => {
+            info!(finding, cause = cause.as_str(), "no longer found");
+        }
+        What::Reloaded { reason, added, removed } => {
+            info!(reason, added, removed, "configuration reloaded");
+        }
+        What::ReloadFailed { reason } => {
+            error!("configuration not reloaded, the old one stays in use: {reason}");
+        }
+    }
+}

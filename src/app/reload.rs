@@ -1,0 +1,219 @@
+//! A new configuration while the daemon runs: at once or not at all.
+//!
+//! Asked for by SIGHUP, by `POST /-/reload`, or because what the daemon was made from has changed:
+//! the configuration, the CA files it names, the machine's DNS servers, hosts file or addresses.
+//! However many ask at the same time, one reading answers them all.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::warn;
+
+use super::interrupt::{self, Hangups};
+use super::{Refusal, load, planned, prepare};
+use crate::cli::ConfigArgs;
+use crate::config;
+use crate::config::Config;
+use crate::engine::{Command, Options};
+use crate::history::Setting;
+use crate::host;
+use crate::limits;
+use crate::machine::Machine;
+use crate::probe::Live;
+use crate::probe::experiments::FollowUps;
+use crate::schedule::Repeat;
+use crate::server::auth::Access;
+use crate::server::control::Reload;
+use crate::settings::web::Web;
+
+/// What the daemon was made from, as it was last read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sources {
+    config: Result<String, String>,
+    ca_files: Vec<Option<Vec<u8>>>,
+    machine: Machine,
+}
+
+impl Sources {
+    /// Reads them; blocks.
+    fn read(args: &ConfigArgs, ca_files: &[PathBuf]) -> Self {
+        let read = |path: &PathBuf| {
+            let files = host::ca_files(std::slice::from_ref(path)).ok()?;
+            files.into_iter().next().map(|(_, bytes)| bytes)
+        };
+        Self {
+            config: host::config(args.config.as_deref(), config::DEFAULT).map(|file| file.text),
+            ca_files: ca_files.iter().map(read).collect(),
+            machine: host::machine(),
+        }
+    }
+
+    /// What differs, in words.
+    fn changed(&self, newer: &Self) -> &'static str {
+        if self.config != newer.config {
+            "the configuration file changed"
+        } else if self.ca_files != newer.ca_files {
+            "a CA file changed"
+        } else {
+            "this machine's network changed"
+        }
+    }
+}
+
+/// Makes new plans for a running engine.
+#[derive(Debug)]
+pub(super) struct Reloader {
+    args: ConfigArgs,
+    orders: mpsc::Sender<Command<Live>>,
+    /// What was tried on whom lately outlives a reload, or reloads would lift the limits.
+    follow_ups: Arc<FollowUps>,
+    cloud: crate::model::Cloud,
+    ca_files: Vec<PathBuf>,
+    sources: Sources,
+    access: Arc<Access>,
+    web: Web,
+    hangups: Hangups,
+}
+
+impl Reloader {
+    /// For an engine that was just made from this.
+    pub(super) fn new(
+        args: &ConfigArgs,
+        orders: mpsc::Sender<Command<Live>>,
+        live: &Live,
+        config: &Config,
+        access: Arc<Access>,
+    ) -> Self {
+        let ca_files = config.settings.ca_files.clone();
+        Self {
+            follow_ups: Arc::clone(&live.follow_ups),
+            cloud: config.parameters.cloud,
+            sources: Sources::read(args, &ca_files),
+            ca_files,
+            args: args.clone(),
+            access,
+            web: config.settings.web.clone(),
+            hangups: interrupt::hangups(),
+            orders,
+        }
+    }
+
+    /// Waits for reasons to reload until the engine is gone.
+    pub(super) async fn run(mut self, mut asked: mpsc::Receiver<Reload>) {
+        let mut ticks = interval(limits::SOURCES_WATCH);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut newest: Option<Sources> = None;
+        loop {
+            let mut waiting: Vec<oneshot::Sender<Result<String, String>>> = Vec::new();
+            let reason = tokio::select! {
+                () = self.hangups.recv() => "SIGHUP",
+                Some(Reload { reply }) = asked.recv() => {
+                    waiting.push(reply);
+                    "POST /-/reload"
+                }
+                _ = ticks.tick() => {
+                    let (args, ca_files) = (self.args.clone(), self.ca_files.clone());
+                    let Ok(read) = blocking(move || Sources::read(&args, &ca_files)).await else { continue };
+                    // A file that is being written is no news until it rests.
+                    let rests = newest.as_ref() == Some(&read);
+                    let changed = read != self.sources;
+                    let reason = self.sources.changed(&read);
+                    newest = Some(read);
+                    if !(changed && rests) {
+                        continue;
+                    }
+                    reason
+                }
+                () = self.orders.closed() => return,
+            };
+            while let Ok(Reload { reply }) = asked.try_recv() {
+                waiting.push(reply);
+            }
+            let answer = self.reload(reason).await;
+            for reply in waiting {
+                // Whoever asked may have gone.
+                let _ = reply.send(answer.clone());
+            }
+            // A storm of signals is answered by one reload in a while.
+            tokio::time::sleep(limits::RELOAD_PAUSE).await;
+        }
+    }
+
+    async fn reload(&mut self, reason: &'static str) -> Result<String, String> {
+        let (args, ca_files) = (self.args.clone(), self.ca_files.clone());
+        let (sources, made) = blocking(move || make(&args, &ca_files)).await?;
+        // A mistake is told once, not at every look.
+        self.sources = sources;
+        match made {
+            Ok(Made { ca_files, cloud, web, mut live, setting, options }) => {
+                self.access.replace(&web)?;
+                if (&web.listen, &web.tls) != (&self.web.listen, &self.web.tls) {
+                    warn!(
+                        "web.listen and the settings of TLS need a restart; until then they stay as they are"
+                    );
+                }
+                self.web = web;
+                if cloud == self.cloud {
+                    live.follow_ups = Arc::clone(&self.follow_ups);
+                }
+                self.follow_ups = Arc::clone(&live.follow_ups);
+                (self.cloud, self.ca_files) = (cloud, ca_files);
+                for trouble in &setting.machine.troubles {
+                    warn!("{trouble}");
+                }
+                let checks = setting.plan.checks.len();
+                let order = Command::Replace {
+                    new: Box::new((live, setting, options)),
+                    reason: reason.to_owned(),
+                };
+                let gone = |_| "the daemon is stopping".to_owned();
+                self.orders.send(order).await.map_err(gone)?;
+                Ok(format!("reloaded: {checks} checks"))
+            }
+            Err(error) => {
+                let _ = self.orders.send(Command::RefuseReload(error.clone())).await;
+                Err(error)
+            }
+        }
+    }
+}
+
+/// A new plan and all it needs.
+struct Made {
+    ca_files: Vec<PathBuf>,
+    cloud: crate::model::Cloud,
+    web: Web,
+    live: Live,
+    setting: Setting,
+    options: Options,
+}
+
+/// Reads everything anew; blocks.
+fn make(args: &ConfigArgs, ca_files: &[PathBuf]) -> (Sources, Result<Made, String>) {
+    let mut sources = Sources::read(args, ca_files);
+    let made = planned_anew(args, sources.machine.clone()).map_err(|refusal| refusal.message);
+    if let Ok(made) = &made
+        && made.ca_files != ca_files
+    {
+        sources = Sources::read(args, &made.ca_files);
+    }
+    (sources, made)
+}
+
+fn planned_anew(args: &ConfigArgs, machine: Machine) -> Result<Made, Refusal> {
+    let config = load(args)?;
+    let plan = planned(&config)?;
+    let repeat = Repeat::Every(config.settings.interval);
+    let (cloud, ca_files) = (config.parameters.cloud, config.settings.ca_files.clone());
+    let web = config.settings.web.clone();
+    let (live, setting, options) = prepare(plan, config, machine, repeat)?;
+    Ok(Made { ca_files, cloud, web, live, setting, options })
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| format!("failed to read: {error}"))
+}
