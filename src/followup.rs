@@ -8,8 +8,8 @@ use crate::check::Target;
 use crate::limits;
 use crate::model::{Cloud, Elapsed, Host};
 use crate::observation::{
-    AboveTcp, Climb, ClimbOutcome, DnsFailure, Exchange, ExchangeOutcome, Experiment, Observation,
-    ServerObservation, TlsFailure, TlsOutcome, TrustResult,
+    AboveTcp, Climb, ClimbOutcome, DnsFailure, Exchange, ExchangeOutcome, Experiment, HttpOutcome,
+    Observation, ServerObservation, SmbOutcome, TlsFailure, TlsOutcome, TrustResult,
 };
 use crate::schedule::Repeat;
 
@@ -77,6 +77,7 @@ pub fn plan(target: &Target, seen: &Observation) -> Vec<Wanted> {
     // Through a proxy, the address is the proxy's: what happens behind it is its own story.
     if seen.through().is_none() {
         wanted.extend(handshakes(&seen.climbs));
+        wanted.extend(silence(&seen.climbs));
     }
     if target.host.name().is_some() {
         wanted.extend(questions(seen));
@@ -112,6 +113,21 @@ fn handshakes(climbs: &[Climb]) -> Vec<Wanted> {
     });
     wanted.extend(others.map(|(at, _)| Wanted::OtherName { at, nth: 0 }));
     wanted
+}
+
+/// Where the other side closed on a request in the clear: perhaps it closes on no request as well.
+fn silence(climbs: &[Climb]) -> Option<Wanted> {
+    let closed = |climb: &&Climb| match &climb.outcome {
+        ClimbOutcome::Connected { then: AboveTcp::Smb(smb), .. } => {
+            smb.outcome == SmbOutcome::Closed
+        }
+        ClimbOutcome::Connected { then: AboveTcp::Http(http), .. } => {
+            http.outcome == HttpOutcome::Closed
+        }
+        _ => false,
+    };
+    let climb = climbs.iter().find(closed)?;
+    Some(Wanted::SilentWait { at: SocketAddr::new(climb.ip, climb.port) })
 }
 
 fn failed_handshake(climb: &Climb) -> Option<&TlsFailure> {

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use super::*;
 use crate::model::Kind;
 use crate::observation::{
-    Answer, DnsObservation, HandshakeEnd, NetworkError, ProxyObservation, ProxyOutcome, Rcode,
-    ServerRole, TlsObservation, Trial,
+    Answer, DnsObservation, HandshakeEnd, HttpObservation, NetworkError, ProxyObservation,
+    ProxyOutcome, Rcode, ServerRole, SmbObservation, TlsObservation, Trial,
 };
 
 const AT: &str = "20.140.2.1:443";
@@ -71,6 +71,25 @@ fn every_failure_has_its_follow_ups() {
         assert_eq!(planned(settled), []);
     }
     assert_eq!(plan(&target(), &Observation::default()), []);
+}
+
+#[test]
+fn a_close_on_a_request_in_the_clear_is_tried_in_silence() {
+    let at = at();
+    let seen = |then: AboveTcp| {
+        let outcome = ClimbOutcome::Connected { elapsed: Elapsed::default(), local: at, then };
+        let climbs = vec![Climb { ip: at.ip(), port: at.port(), outcome }];
+        plan(&target(), &Observation { climbs, ..Observation::default() })
+    };
+    let elapsed = Elapsed::default();
+    let smb = |outcome| AboveTcp::Smb(SmbObservation { elapsed, outcome });
+    let http = |outcome| AboveTcp::Http(HttpObservation { elapsed, outcome });
+    assert_eq!(seen(smb(SmbOutcome::Closed)), [Wanted::SilentWait { at }]);
+    assert_eq!(seen(http(HttpOutcome::Closed)), [Wanted::SilentWait { at }]);
+    for settled in [SmbOutcome::Timeout, SmbOutcome::NotSmb(String::new())] {
+        assert_eq!(seen(smb(settled)), []);
+    }
+    assert_eq!(seen(http(HttpOutcome::Timeout)), []);
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl HandshakeEnd {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SilenceEnd {
-    /// The other side waited, as a TLS server does.
+    /// The other side waited, as a server does that lets the client speak first.
     Waited,
     /// It closed or reset the connection without a word.
     Closed,

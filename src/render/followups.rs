@@ -68,7 +68,7 @@ fn handshake(end: &HandshakeEnd) -> (bool, String) {
 
 fn silence(end: &SilenceEnd) -> (bool, String) {
     match end {
-        SilenceEnd::Waited => (true, "the other side waited, as a TLS server does".to_owned()),
+        SilenceEnd::Waited => (true, "the other side waited for a word from here".to_owned()),
         SilenceEnd::Closed => (false, "the other side closed all the same".to_owned()),
         SilenceEnd::Spoke(bytes) => {
             (true, format!("the other side spoke first: “{}”", printable(bytes)))
@@ -136,7 +136,7 @@ mod tests {
             ),
             (
                 Trial::SilentWait { ip, outcome: SilenceEnd::Waited },
-                "+ 20.140.2.1: connecting and saying nothing: the other side waited, as a TLS server does",
+                "+ 20.140.2.1: connecting and saying nothing: the other side waited for a word from here",
             ),
             (
                 Trial::ClearText { ip, outcome: answer },

@@ -2,7 +2,7 @@
 
 use super::addresses::At;
 use super::service::{Answer, Refusal};
-use super::{Context, Fault};
+use super::{Context, Fault, followups};
 use crate::cause::Cause;
 use crate::check::Check;
 use crate::finding::Culprit;
@@ -29,14 +29,16 @@ pub(super) fn http(at: &At<'_>, http: &HttpObservation) -> Option<Fault> {
                 "{place} accepted the connection but did not answer an HTTP request within {seconds:.1} s; ask the firewall team whether it inspects or drops {protocol} to {host}."
             ),
         )),
-        HttpOutcome::Closed => Some(Fault::new(
-            Cause::HttpClosed,
-            at.path(),
-            format!(
-                "{place} accepted the connection and closed it on the HTTP request; ask the firewall team to allow {protocol}:{} to {host}.",
-                at.port
-            ),
-        )),
+        HttpOutcome::Closed => followups::closed_on_accept(at, "HTTP request").or_else(|| {
+            Some(Fault::new(
+                Cause::HttpClosed,
+                at.path(),
+                format!(
+                    "{place} accepted the connection and closed it on the HTTP request; ask the firewall team to allow {protocol}:{} to {host}.",
+                    at.port
+                ),
+            ))
+        }),
         HttpOutcome::NotHttp(bytes) => Some(Fault::new(
             Cause::HttpUnexpectedStatus,
             service(at),
@@ -220,7 +222,10 @@ pub(super) fn smb(at: &At<'_>, smb: &SmbObservation) -> Option<Fault> {
         // A file server that speaks, if only to decline: nothing on the way is to blame.
         SmbOutcome::Negotiated { .. } | SmbOutcome::Refused { .. } => return None,
         SmbOutcome::Timeout => format!("did not answer SMB within {:.1} s", smb.elapsed.seconds()),
-        SmbOutcome::Closed => "closed the connection on the SMB request".to_owned(),
+        SmbOutcome::Closed => match followups::closed_on_accept(at, "SMB request") {
+            Some(fault) => return Some(fault),
+            None => "closed the connection on the SMB request".to_owned(),
+        },
         SmbOutcome::NotSmb(bytes) => format!("answered something that is not SMB (\"{bytes}\")"),
     };
     Some(Fault::new(

@@ -126,13 +126,7 @@ pub(super) fn cut(at: &At<'_>, tls: &TlsObservation, how: &str) -> Fault {
             );
         }
         _ if tried.closed_in_silence() => {
-            return Fault::new(
-                Cause::TcpClosedOnAccept,
-                at.path(),
-                format!(
-                    "{place} accepts connections and closes them even when nothing is said, so no server name is filtered: a relay without a server behind it, or a device that ends every connection, answers there; ask the service's owner whether it is up, then the firewall team which device ends TCP {port}."
-                ),
-            );
+            return closed_in_silence(at, "no server name is filtered");
         }
         Some((status, body)) if !asks_for_tls(status, body) => {
             return Fault::new(
@@ -154,6 +148,24 @@ pub(super) fn cut(at: &At<'_>, tls: &TlsObservation, how: &str) -> Fault {
         summary.push_str(&near);
     }
     Fault::new(Cause::TlsClosed, at.path(), summary)
+}
+
+/// It closes also on who says nothing, if that was tried; `what` is the request it closed on.
+pub(super) fn closed_on_accept(at: &At<'_>, what: &str) -> Option<Fault> {
+    Tried::at(at)
+        .closed_in_silence()
+        .then(|| closed_in_silence(at, &format!("the {what} is not what it closes on")))
+}
+
+fn closed_in_silence(at: &At<'_>, so: &str) -> Fault {
+    let (place, port) = (at.place(), at.port);
+    Fault::new(
+        Cause::TcpClosedOnAccept,
+        at.path(),
+        format!(
+            "{place} accepts connections and closes them even when nothing is said, so {so}: a relay without a server behind it, or a device that ends every connection, answers there; ask the service's owner whether it is up, then the firewall team which device ends TCP {port}."
+        ),
+    )
 }
 
 /// What would decide whether it is the name.

@@ -232,6 +232,25 @@ async fn every_connection_is_closed() {
     assert_eq!(verdict.cause, Some(Cause::TcpClosedOnAccept), "{seen:#?}");
 }
 
+/// Who closes on a request in the clear may close on no request as well, or not.
+#[tokio::test]
+async fn a_close_on_accept_is_told_from_one_on_the_request() {
+    let relay = serve(|stream| async move { drop(stream) }).await.port();
+    let picky = serve(|mut stream| async move {
+        hear(&mut stream).await;
+    })
+    .await
+    .port();
+    for (kind, on_request) in [(Kind::Smb, Cause::NotSmb), (Kind::Http, Cause::HttpClosed)] {
+        for (port, cause) in [(relay, Cause::TcpClosedOnAccept), (picky, on_request)] {
+            let target = Arc::new(Target { kind, ..(*target(NAME, port)).clone() });
+            let seen = live(&[], &[]).probe(&target, false).await;
+            assert_eq!(judged(&target, &seen).cause, Some(cause), "{seen:#?}");
+            assert_eq!(seen.experiments.len(), 1, "{seen:#?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn nobody_ever_answers() {
     let port = filter(acceptor(&friendly(), NAME), |_| false, Rude::Mute).await;
