@@ -419,7 +419,7 @@ causes! {
         "TCP stood and the ClientHello was sent, but the handshake did not complete in time. \
          Something accepted the connection and then said nothing or too little: a firewall that \
          accepts for a server it cannot reach, an overloaded server, or a path that loses packets \
-         in one direction. Lost large packets look the same; where a small ClientHello gets \
+         in one direction. Lost large packets look the same; where small TCP segments get \
          through, the cause is tls_mtu_blackhole instead.",
         "Ask the firewall team whether the firewall can resolve and reach this name itself, and \
          whether both directions pass the same firewall. If traffic does not pass one, ask the \
@@ -431,7 +431,8 @@ causes! {
          segments, on the same address with the same name. Some link, usually a VPN or another \
          tunnel, carries smaller packets than the ends believe, and the ICMP messages that would \
          say so are filtered. Connecting works and then everything hangs, which is easily mistaken \
-         for a slow server. A server that was overloaded for a moment looks the same, so repeat \
+         for a slow server. Two more greetings, a small and a large one that any server refuses in \
+         a few bytes, tell whether packets are lost on the way here alone or both ways. A server that was overloaded for a moment looks the same, so repeat \
          the commands.",
         "Ask the network team to clamp the TCP MSS on the tunnel or gateway of this path (1350 is \
          a common value) and to let ICMP fragmentation needed messages through. As a test, this \

@@ -33,6 +33,16 @@ pub enum Wanted {
         /// The address of the failure.
         at: SocketAddr,
     },
+    /// A greeting in one small packet.
+    SmallGreeting {
+        /// The address of the failure.
+        at: SocketAddr,
+    },
+    /// The same greeting, too large for one packet.
+    LargeGreeting {
+        /// The address of the failure.
+        at: SocketAddr,
+    },
     /// A plain HTTP request on the TLS port.
     ClearText {
         /// The address of the failure.
@@ -51,13 +61,18 @@ impl Wanted {
     /// Whether it asks the same as another, be it at another address of the name: load balancers
     /// move addresses about, and what lies on the way is the same.
     fn is_like(self, other: Self) -> bool {
-        use Wanted::{ClearText, DnsOverTcp, OtherName, SilentWait, SmallSegments};
+        use Wanted::{
+            ClearText, DnsOverTcp, LargeGreeting, OtherName, SilentWait, SmallGreeting,
+            SmallSegments,
+        };
         let near =
             |a: SocketAddr, b: SocketAddr| a.port() == b.port() && a.is_ipv4() == b.is_ipv4();
         match (self, other) {
             (OtherName { at: a, nth: n }, OtherName { at: b, nth: m }) => near(a, b) && n == m,
             (SilentWait { at: a }, SilentWait { at: b })
             | (SmallSegments { at: a }, SmallSegments { at: b })
+            | (SmallGreeting { at: a }, SmallGreeting { at: b })
+            | (LargeGreeting { at: a }, LargeGreeting { at: b })
             | (ClearText { at: a }, ClearText { at: b }) => near(a, b),
             (DnsOverTcp { .. }, DnsOverTcp { .. }) => self == other,
             _ => false,
@@ -69,9 +84,6 @@ impl Wanted {
 
 /// The follow-ups that can tell what lies behind a failure, the most telling first; none when
 /// nothing failed or nothing more can be learned.
-///
-/// A large greeting is not among them: ours fits into one small segment, so where it fails a large
-/// one tells nothing.
 pub fn plan(target: &Target, seen: &Observation) -> Vec<Wanted> {
     let mut wanted = Vec::new();
     // Through a proxy, the address is the proxy's: what happens behind it is its own story.
@@ -99,7 +111,14 @@ fn handshakes(climbs: &[Climb]) -> Vec<Wanted> {
         TlsFailure::Closed { heard: false } | TlsFailure::Reset { heard: false } => {
             vec![name, silent, clear, second]
         }
-        TlsFailure::Timeout => vec![name, Wanted::SmallSegments { at }, silent, second],
+        TlsFailure::Timeout => vec![
+            name,
+            Wanted::SmallSegments { at },
+            Wanted::SmallGreeting { at },
+            Wanted::LargeGreeting { at },
+            silent,
+            second,
+        ],
         TlsFailure::NotTls(_) => vec![clear],
         _ => Vec::new(),
     };

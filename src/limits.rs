@@ -70,13 +70,15 @@ pub const CLIENT_CERTIFICATE_WAIT: Duration = Duration::from_millis(50);
 pub const OPENING_BYTES: usize = 64;
 
 /// Most follow-ups that one failing probe makes.
-pub const EXPERIMENTS_PER_PROBE: usize = 6;
+pub const EXPERIMENTS_PER_PROBE: usize = 8;
 /// Time for the follow-ups of one probe, which run at the same time.
 pub const EXPERIMENT_TIME: Duration = Duration::from_millis(1_500);
 /// How long a follow-up says nothing and waits for what the other side does.
 pub const SILENT_WAIT: Duration = Duration::from_millis(500);
 /// Largest TCP segment of the follow-up with small ones, in bytes (what every IPv4 path carries, RFC 9293 section 3.7.1).
 pub const SMALL_SEGMENT: u32 = 536;
+/// Size of the TLS greeting that is too large for one packet, in bytes (an Ethernet packet carries 1,460).
+pub const LARGE_GREETING: usize = 2_000;
 /// How often follow-ups may be made for one host within [`EXPERIMENT_WINDOW`].
 pub const EXPERIMENT_ROUNDS: usize = 2;
 /// The time in which at most [`EXPERIMENT_ROUNDS`] are made.

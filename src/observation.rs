@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::Elapsed;
 
-pub use experiment::{Experiment, HandshakeEnd, SilenceEnd, Trial};
+pub use experiment::{Experiment, Greetings, HandshakeEnd, SilenceEnd, Trial};
 pub use lookup::{
     AddressRecord, Alias, Answer, DnsFailure, DnsObservation, Exchange, ExchangeOutcome, Rcode,
     ServerObservation, ServerRole,

@@ -7,6 +7,7 @@ pub mod dns;
 pub mod dns_message;
 pub mod experiments;
 pub mod failure;
+pub mod greeting;
 pub mod http;
 pub mod proxy;
 pub mod smb;

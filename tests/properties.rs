@@ -322,6 +322,7 @@ fn experiment() -> BoxedStrategy<Experiment> {
         }),
         (ip(), silence).prop_map(|(ip, outcome)| Trial::SilentWait { ip, outcome }),
         (ip(), handshake()).prop_map(|(ip, outcome)| Trial::SmallSegments { ip, outcome }),
+        (ip(), handshake()).prop_map(|(ip, outcome)| Trial::SmallGreeting { ip, outcome }),
         (ip(), handshake()).prop_map(|(ip, outcome)| Trial::LargeGreeting { ip, outcome }),
         (ip(), http()).prop_map(|(ip, http)| Trial::ClearText { ip, outcome: http.outcome }),
         (server, exchange()).prop_map(|(server, exchange)| Trial::DnsOverTcp {

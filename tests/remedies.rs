@@ -25,8 +25,8 @@ use vnetprobe::model::{Cloud, Elapsed, Expect, Host, Kind, Proof, Status};
 use vnetprobe::observation::{
     AboveTcp, AddressRecord, Alias, Answer, CertificateFacts, Climb, ClimbOutcome, ConnectFailure,
     DnsFailure, DnsObservation, Exchange, ExchangeOutcome, Experiment, HandshakeEnd, Observation,
-    ProxyObservation, ProxyOutcome, Rcode, ServerObservation, ServerRole, TlsObservation,
-    TlsOutcome, Trial,
+    ProxyObservation, ProxyOutcome, Rcode, ServerObservation, ServerRole, TlsFailure,
+    TlsObservation, TlsOutcome, Trial,
 };
 use vnetprobe::parameters::NetworkFacts;
 use vnetprobe::remedy::{self, Case, Owner, Remedy, Situation, is_query};
@@ -81,6 +81,8 @@ struct CheckPart {
     /// `SUBJECT < ISSUER`, the server's first.
     certificates: Vec<String>,
     passes_name: Option<String>,
+    /// Whether a small and a large greeting were answered.
+    greetings: Option<[bool; 2]>,
     proxy: Option<String>,
     proxy_opens: bool,
 }
@@ -204,10 +206,25 @@ fn observation(part: &CheckPart) -> Observation {
             outcome: HandshakeEnd::Completed(None),
         },
     });
+    let greeted = part.greetings.iter().flat_map(|[small, large]| {
+        let ip = part.ip.expect("an address");
+        let outcome = |heard: bool| {
+            HandshakeEnd::Failed(if heard {
+                TlsFailure::Closed { heard: false }
+            } else {
+                TlsFailure::Timeout
+            })
+        };
+        [
+            Trial::SmallGreeting { ip, outcome: outcome(*small) },
+            Trial::LargeGreeting { ip, outcome: outcome(*large) },
+        ]
+        .map(|trial| Experiment { elapsed: Elapsed::default(), trial })
+    });
     Observation {
         dns,
         climbs: climbs(part),
-        experiments: passes.collect(),
+        experiments: passes.chain(greeted).collect(),
         proxy: part.proxy.as_ref().map(|url| ProxyObservation {
             url: url.clone(),
             why: String::new(),

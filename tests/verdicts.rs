@@ -24,7 +24,7 @@
 //!
 //! experiments = [             # what was tried afterwards: PLACE WHAT = OUTCOME
 //!     "20.140.2.1 other name mcr.microsoft.com = completed CN=a in 90 ms",    # or as in `tls`
-//!     "20.140.2.1 small segments = timeout",          # also: large greeting
+//!     "20.140.2.1 small segments = timeout",          # also: small greeting, large greeting
 //!     "20.140.2.1 silence = waited",                  # or closed, spoke: BYTES
 //!     "20.140.2.1 clear text = 470 Action: Deny",     # as in `http`
 //!     "10.0.0.4 dns over tcp = 20.140.2.1",           # an END, or as in `connect`
@@ -522,6 +522,7 @@ fn experiment(line: &str, host: &str) -> Experiment {
     let trial = match what {
         "silence" => Trial::SilentWait { ip: ip(), outcome: silence_end(outcome) },
         "small segments" => Trial::SmallSegments { ip: ip(), outcome: handshake_end(outcome) },
+        "small greeting" => Trial::SmallGreeting { ip: ip(), outcome: handshake_end(outcome) },
         "large greeting" => Trial::LargeGreeting { ip: ip(), outcome: handshake_end(outcome) },
         "clear text" => {
             Trial::ClearText { ip: ip(), outcome: http(outcome, &BTreeMap::new()).outcome }

@@ -252,7 +252,7 @@ fn above(cause: Cause, hosts: &Hosts) -> String {
         Cause::TlsSniBlocked => format!("Firewall filters {hosts} by name"),
         Cause::TlsClosed => format!("Connections to {hosts} are cut during the TLS handshake"),
         Cause::TlsTimeout => format!("TLS handshakes with {hosts} get no answer"),
-        Cause::TlsMtuBlackhole => format!("Large packets to {hosts} are lost on the way"),
+        Cause::TlsMtuBlackhole => format!("Large packets between here and {hosts} are lost"),
         Cause::TlsSlow => format!("TLS handshakes with {hosts} are slow"),
         Cause::NotTls => format!("Something other than TLS answers for {hosts}"),
         Cause::HttpFirewallDeny => format!("Firewall denies requests to {hosts}"),

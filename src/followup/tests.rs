@@ -60,7 +60,8 @@ fn every_failure_has_its_follow_ups() {
     assert_eq!(planned(TlsFailure::Closed { heard: false }), closed);
     assert_eq!(planned(TlsFailure::Reset { heard: false }), closed);
     let small = Wanted::SmallSegments { at };
-    assert_eq!(planned(TlsFailure::Timeout), [first, small, silent, second]);
+    let (short, long) = (Wanted::SmallGreeting { at }, Wanted::LargeGreeting { at });
+    assert_eq!(planned(TlsFailure::Timeout), [first, small, short, long, silent, second]);
     assert_eq!(planned(TlsFailure::NotTls("SSH-2.0".to_owned())), [clear]);
     for settled in [
         TlsFailure::Closed { heard: true },
@@ -99,7 +100,7 @@ fn many_addresses_stay_within_the_limit() {
     let failures: Vec<_> = addresses.iter().map(|at| (*at, TlsFailure::Timeout)).collect();
     let planned = plan(&target(), &failing(&failures));
     assert_eq!(planned.len(), limits::EXPERIMENTS_PER_PROBE);
-    assert_eq!(planned[4..], [1, 2].map(|n| Wanted::OtherName { at: addresses[n], nth: 0 }));
+    assert_eq!(planned[6..], [1, 2].map(|n| Wanted::OtherName { at: addresses[n], nth: 0 }));
 }
 
 #[test]

@@ -43,7 +43,14 @@ pub enum Trial {
         /// What came of it.
         outcome: HandshakeEnd,
     },
-    /// The same handshake with a greeting too large for one segment.
+    /// A greeting with an answer that is small whatever it is, itself in one small packet.
+    SmallGreeting {
+        /// The address of the failure.
+        ip: IpAddr,
+        /// What came of it: never more than a refusal.
+        outcome: HandshakeEnd,
+    },
+    /// The same greeting, padded until it is too large for one packet.
     LargeGreeting {
         /// The address of the failure.
         ip: IpAddr,
@@ -86,6 +93,46 @@ impl HandshakeEnd {
             Self::Completed(_)
                 | Self::Failed(TlsFailure::Alert { .. } | TlsFailure::NothingInCommon(_))
         )
+    }
+
+    /// Whether the other side reacted at all, be it by hanging up; nothing is known without a
+    /// connection, or when the system ended it.
+    fn reaction(&self) -> Option<bool> {
+        match self {
+            Self::NotConnected(_) | Self::Failed(TlsFailure::Protocol(_)) => None,
+            Self::Failed(TlsFailure::Timeout) => Some(false),
+            Self::Completed(_) | Self::Failed(_) => Some(true),
+        }
+    }
+}
+
+/// What greetings of two sizes say about the way there: their answers pass any path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Greetings {
+    /// Large packets get there.
+    BothArrive,
+    /// The small one gets there, the large one does not.
+    LargeLost,
+    /// Neither was answered, which says nothing about sizes.
+    Unheard,
+}
+
+impl Greetings {
+    /// Reads them out of the follow-ups at one address; nothing unless both could be said.
+    pub fn of<'a>(experiments: impl IntoIterator<Item = &'a Experiment>) -> Option<Self> {
+        let (mut small, mut large) = (None, None);
+        for experiment in experiments {
+            match &experiment.trial {
+                Trial::SmallGreeting { outcome, .. } => small = outcome.reaction(),
+                Trial::LargeGreeting { outcome, .. } => large = outcome.reaction(),
+                _ => {}
+            }
+        }
+        Some(match (small?, large?) {
+            (_, true) => Self::BothArrive,
+            (true, false) => Self::LargeLost,
+            (false, false) => Self::Unheard,
+        })
     }
 }
 

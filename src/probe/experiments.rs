@@ -7,19 +7,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use super::tls::{Alpn, TlsClient};
-use super::{dns, http, stream, tcp};
+use super::{dns, failure, greeting, http, stream, tcp};
 use crate::check::Target;
 use crate::followup::{self, Decision, Passed, Recent, Wanted};
 use crate::limits;
 use crate::model::{Cloud, Elapsed, Host, authority};
 use crate::observation::{
-    ConnectFailure, Experiment, HandshakeEnd, HttpOutcome, Observation, SilenceEnd, TlsOutcome,
-    Trial,
+    ConnectFailure, Experiment, HandshakeEnd, HttpOutcome, Observation, SilenceEnd, TlsFailure,
+    TlsOutcome, Trial,
 };
 use crate::parameters::NetworkFacts;
 use crate::schedule::Repeat;
@@ -92,6 +92,14 @@ async fn run(wanted: Wanted, host: &Host, others: &[Host], tls: &TlsClient) -> O
             let outcome = greet(at, Some(limits::SMALL_SEGMENT), host, tls).await?;
             Trial::SmallSegments { ip: at.ip(), outcome }
         }
+        Wanted::SmallGreeting { at } => {
+            let outcome = say(at, &greeting::client_hello(host, 0)).await;
+            Trial::SmallGreeting { ip: at.ip(), outcome }
+        }
+        Wanted::LargeGreeting { at } => {
+            let outcome = say(at, &greeting::client_hello(host, limits::LARGE_GREETING)).await;
+            Trial::LargeGreeting { ip: at.ip(), outcome }
+        }
         Wanted::SilentWait { at } => Trial::SilentWait { ip: at.ip(), outcome: listen(at).await },
         Wanted::ClearText { at } => {
             let outcome = ask_in_clear(at, host).await?;
@@ -139,6 +147,26 @@ async fn greet(
                 TlsOutcome::Failed(failure) => HandshakeEnd::Failed(failure),
             }
         }
+    })
+}
+
+/// Says one greeting and hears how it is refused.
+async fn say(at: SocketAddr, hello: &[u8]) -> HandshakeEnd {
+    let (mut stream, left) = match connect(at).await {
+        Ok(connected) => connected,
+        Err(failure) => return HandshakeEnd::NotConnected(failure),
+    };
+    let mut bytes = [0; limits::OPENING_BYTES];
+    let talk = async {
+        // A peer that answers and closes at once can make the write fail: what it said still counts.
+        let _ = stream.write_all(hello).await;
+        stream.read(&mut bytes).await
+    };
+    HandshakeEnd::Failed(match timeout(left, talk).await {
+        Err(_) => TlsFailure::Timeout,
+        Ok(Ok(0)) => TlsFailure::Closed { heard: false },
+        Ok(Ok(length)) => greeting::answer(bytes.get(..length).unwrap_or_default()),
+        Ok(Err(error)) => failure::classify(&error, &stream::Heard::default()),
     })
 }
 

@@ -9,6 +9,7 @@ use super::{Facts, Owner, Spot, listed, unique};
 use crate::cause::Cause;
 use crate::culprit::Culprit;
 use crate::model::Kind;
+use crate::observation::Greetings;
 
 pub(super) fn fix(facts: &Facts<'_>) -> Option<Vec<String>> {
     let targets = targets(facts);
@@ -48,10 +49,7 @@ pub(super) fn fix(facts: &Facts<'_>) -> Option<Vec<String>> {
             fix.extend(filtered(facts));
             fix
         }
-        Cause::TlsMtuBlackhole => vec![
-            Owner::Network.asked(&format!("clamp the TCP MSS (1350 is a common value) on the tunnel or gateway toward {addresses}, and let ICMP fragmentation-needed messages through.")),
-            Owner::Machine.asked_with("to confirm it, lower the MTU of this machine for a moment.", ["sudo ip link set dev INTERFACE mtu 1350"]),
-        ],
+        Cause::TlsMtuBlackhole => large_packets(facts, &addresses),
         Cause::HttpTimeout => {
             let mut fix = filtered(facts);
             fix.push(Owner::Service.asked(&format!("if the firewall lets it pass, look at the load of {targets}.")));
@@ -61,6 +59,26 @@ pub(super) fn fix(facts: &Facts<'_>) -> Option<Vec<String>> {
         Cause::UdpNoEvidence => allow(facts, "say whether a rule allows it; silence over UDP proves nothing."),
         _ => return None,
     })
+}
+
+/// Who sends the packets that are lost must hear of it, which depends on their way.
+fn large_packets(facts: &Facts<'_>, addresses: &str) -> Vec<String> {
+    let tried = facts.first.observation.map_or(&[][..], |seen| &seen.experiments);
+    let hear = match Greetings::of(tried) {
+        Some(Greetings::BothArrive) => format!(
+            "the packets lost are those from there to here, so let ICMP fragmentation-needed messages through to {addresses}"
+        ),
+        Some(Greetings::LargeLost) => {
+            "packets are lost both ways, so let ICMP fragmentation-needed messages through both ways".to_owned()
+        }
+        Some(Greetings::Unheard) | None => {
+            "let ICMP fragmentation-needed messages through".to_owned()
+        }
+    };
+    vec![
+        Owner::Network.asked(&format!("clamp the TCP MSS (1350 is a common value) on the tunnel or gateway toward {addresses}; {hear}.")),
+        Owner::Machine.asked_with("to confirm it, lower the MTU of this machine for a moment.", ["sudo ip link set dev INTERFACE mtu 1350"]),
+    ]
 }
 
 /// Targets as people name them.

@@ -1,9 +1,10 @@
 //! Follow-ups on a failure in plain words, for every output.
 
+use crate::limits;
 use crate::model::printable;
 use crate::observation::{
     ConnectFailure, ExchangeOutcome, Experiment, HandshakeEnd, HttpOutcome, Observation,
-    SilenceEnd, Trial,
+    SilenceEnd, TlsFailure, Trial,
 };
 
 use super::page::phrases;
@@ -32,8 +33,14 @@ pub(super) fn told(experiment: &Experiment) -> Told {
         Trial::SmallSegments { ip, outcome } => {
             (ip.to_string(), "TLS with small TCP segments".to_owned(), handshake(outcome))
         }
+        Trial::SmallGreeting { ip, outcome } => {
+            let what = "a TLS greeting that any server refuses".to_owned();
+            (ip.to_string(), what, greeting(outcome))
+        }
         Trial::LargeGreeting { ip, outcome } => {
-            (ip.to_string(), "TLS with a large greeting".to_owned(), handshake(outcome))
+            let size = limits::LARGE_GREETING;
+            let what = format!("the same greeting, padded to {size} bytes");
+            (ip.to_string(), what, greeting(outcome))
         }
         Trial::ClearText { ip, outcome } => {
             (ip.to_string(), "plain HTTP on the TLS port".to_owned(), clear(outcome))
@@ -63,6 +70,15 @@ fn handshake(end: &HandshakeEnd) -> (bool, String) {
         HandshakeEnd::Completed(None) => (true, "completed".to_owned()),
         HandshakeEnd::Failed(failure) => (end.got_through(), phrases::tls_failure(failure)),
         HandshakeEnd::NotConnected(failure) => not_connected(failure),
+    }
+}
+
+/// To be refused is all that such a greeting asks for.
+fn greeting(end: &HandshakeEnd) -> (bool, String) {
+    match end {
+        HandshakeEnd::Failed(TlsFailure::Timeout) => (false, "no answer".to_owned()),
+        HandshakeEnd::NotConnected(_) => handshake(end),
+        HandshakeEnd::Completed(_) | HandshakeEnd::Failed(_) => (true, handshake(end).1),
     }
 }
 
@@ -105,7 +121,7 @@ fn question(outcome: &ExchangeOutcome) -> (bool, String) {
 mod tests {
     use super::*;
     use crate::model::{Elapsed, Host};
-    use crate::observation::{DnsFailure, TlsFailure};
+    use crate::observation::DnsFailure;
 
     fn line(trial: Trial) -> String {
         let told = told(&Experiment { elapsed: Elapsed::default(), trial });
@@ -123,6 +139,7 @@ mod tests {
             headers: Vec::new(),
             body: "Action: Deny\n".to_owned(),
         };
+        let alert = TlsFailure::Alert { code: 40, name: "handshake_failure".to_owned() };
         let server = "10.0.0.4:53".parse().unwrap();
         let refused = DnsFailure::TcpFailed(ConnectFailure::Timeout);
         for (trial, expected) in [
@@ -133,6 +150,14 @@ mod tests {
             (
                 Trial::SmallSegments { ip, outcome: HandshakeEnd::Failed(TlsFailure::Timeout) },
                 "- 20.140.2.1: TLS with small TCP segments: ",
+            ),
+            (
+                Trial::SmallGreeting { ip, outcome: HandshakeEnd::Failed(alert) },
+                "+ 20.140.2.1: a TLS greeting that any server refuses: ",
+            ),
+            (
+                Trial::LargeGreeting { ip, outcome: HandshakeEnd::Failed(TlsFailure::Timeout) },
+                "- 20.140.2.1: the same greeting, padded to 2000 bytes: no answer",
             ),
             (
                 Trial::SilentWait { ip, outcome: SilenceEnd::Waited },

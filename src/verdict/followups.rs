@@ -9,7 +9,7 @@ use super::names::list;
 use crate::cause::Cause;
 use crate::model::{Elapsed, Host};
 use crate::observation::{
-    Experiment, HandshakeEnd, HttpOutcome, SilenceEnd, TlsFailure, TlsObservation, Trial,
+    Experiment, Greetings, HandshakeEnd, HttpOutcome, SilenceEnd, TlsFailure, TlsObservation, Trial,
 };
 
 /// The trials that tell about one address.
@@ -62,6 +62,15 @@ impl<'a> Tried<'a> {
         })
     }
 
+    /// Whether small segments were not tried, or to no end.
+    fn no_small(&self) -> bool {
+        matches!(self.small(), None | Some(HandshakeEnd::NotConnected(_)))
+    }
+
+    fn greetings(&self) -> Option<Greetings> {
+        Greetings::of(self.experiments.iter().copied())
+    }
+
     fn closed_in_silence(&self) -> bool {
         self.experiments
             .iter()
@@ -84,6 +93,7 @@ fn place(trial: &Trial) -> Option<std::net::IpAddr> {
         Trial::OtherName { ip, .. }
         | Trial::SilentWait { ip, .. }
         | Trial::SmallSegments { ip, .. }
+        | Trial::SmallGreeting { ip, .. }
         | Trial::LargeGreeting { ip, .. }
         | Trial::ClearText { ip, .. } => Some(*ip),
         Trial::DnsOverTcp { .. } => None,
@@ -221,48 +231,79 @@ fn names_filtered(
 
 /// The handshake did not complete in time.
 pub(super) fn unanswered(at: &At<'_>, tls: &TlsObservation) -> Fault {
-    let place = at.place();
-    let seconds = tls.elapsed.seconds();
     let tried = Tried::at(at);
-    let whole = tried.through().filter(|(_, end, _)| matches!(end, HandshakeEnd::Completed(_)));
     let small = tried.small().is_some_and(spoke);
-    match (tried.through(), small) {
-        // A whole handshake with another name needs large packets too; an alert does not.
-        (_, true) if whole.is_none() => {
-            return Fault::new(
-                Cause::TlsMtuBlackhole,
-                at.path(),
-                format!(
-                    "{place} accepted TCP and did not complete a TLS handshake within {seconds:.1} s, but does answer one with small TCP segments: large packets are lost on the way; ask the network team to clamp the TCP MSS on that path (1350, say) and to let ICMP \"fragmentation needed\" through."
-                ),
-            );
-        }
-        (Some(through), false) => return names_filtered(at, "left unanswered after", through),
-        _ => {}
+    let greetings = tried.greetings();
+    // A whole handshake with another name needs large packets too; an alert does not.
+    let whole = tried.through().filter(|(_, end, _)| matches!(end, HandshakeEnd::Completed(_)));
+    let own_heard = matches!(greetings, Some(Greetings::BothArrive | Greetings::LargeLost));
+    let through = if own_heard { whole } else { tried.through() };
+    if let Some(through) = through.filter(|_| !small) {
+        return names_filtered(at, "left unanswered after", through);
     }
-    let found = if small {
-        "; moments later its own name and another one got through, so rather something is slow or loses packets than filters: ask the service's owner about load and the network team about packet loss.".to_owned()
+    let size_decides = small || tried.no_small() && greetings == Some(Greetings::LargeLost);
+    let begin = format!(
+        "{} accepted TCP and did not complete a TLS handshake within {:.1} s",
+        at.place(),
+        tls.elapsed.seconds()
+    );
+    let (cause, end) = if size_decides && whole.is_none() {
+        (Cause::TlsMtuBlackhole, large_packets_lost(at, small, greetings))
+    } else if small {
+        (Cause::TlsTimeout, "; moments later its own name and another one got through, so rather something is slow or loses packets than filters: ask the service's owner about load and the network team about packet loss.".to_owned())
     } else {
-        match (tried.stopped().as_slice(), tried.small()) {
-            ([], None) => "; something on the way swallows it, so ask the firewall team about TLS inspection and path MTU. Another server name and small TCP segments were not tried; they would tell a filter of names and a lost large packet apart.".to_owned(),
-            (names, small) => {
-                let mut also: Vec<String> = names.iter().map(|name| format!("the server name {name}")).collect();
-                also.extend(small.map(|_| "small TCP segments (path MTU)".to_owned()));
-                format!(
-                    "; {} did not help either, so the likelier cause is a firewall that accepts for a server it cannot reach, or a mute server: ask the firewall team whether it reaches that server, then the service's owner. The firewall's log for {} decides.",
-                    also.join(" and "),
-                    at.check.target.host
-                )
-            }
-        }
+        (Cause::TlsTimeout, left_open(at, &tried, greetings))
     };
-    Fault::new(
-        Cause::TlsTimeout,
-        at.path(),
-        format!(
-            "{place} accepted TCP but did not complete a TLS handshake within {seconds:.1} s{found}"
+    Fault::new(cause, at.path(), format!("{begin}{end}"))
+}
+
+/// The size of packets decides: which way they are lost, and whom to ask for what.
+fn large_packets_lost(at: &At<'_>, small: bool, greetings: Option<Greetings>) -> String {
+    let clamp = "ask the network team to clamp the TCP MSS on that path (1350, say) and to let ICMP \"fragmentation needed\" through";
+    match (small, greetings) {
+        (true, Some(Greetings::BothArrive)) => format!(
+            ", but does answer one with small TCP segments: large packets from there to here are lost, while a TLS greeting too large for one packet does arrive there; {clamp} to {}, which sends them.",
+            at.ip
         ),
-    )
+        (true, Some(Greetings::LargeLost)) => format!(
+            ", but does answer one with small TCP segments: large packets are lost both ways, as of two greetings it answers only the one that fits into one packet (toward it, a device that drops greetings of two packets looks the same); {clamp} both ways."
+        ),
+        (true, _) => format!(
+            ", but does answer one with small TCP segments: large packets are lost on the way; {clamp}."
+        ),
+        (false, _) => format!(
+            ", and of two greetings that it should refuse it answers only the one that fits into one packet: large packets are lost on the way, or a device drops greetings of two packets; {clamp}, and the firewall team about such a device."
+        ),
+    }
+}
+
+/// What was tried in vain, and what would decide.
+fn left_open(at: &At<'_>, tried: &Tried<'_>, greetings: Option<Greetings>) -> String {
+    let host = &at.check.target.host;
+    let (names, small) = (tried.stopped(), !tried.no_small());
+    let mut also: Vec<String> =
+        names.iter().map(|name| format!("the server name {name}")).collect();
+    also.extend(small.then(|| "small TCP segments (path MTU)".to_owned()));
+    let in_vain = if also.is_empty() {
+        String::new()
+    } else {
+        format!("{} did not help either, ", also.join(" and "))
+    };
+    match greetings {
+        Some(Greetings::LargeLost) => format!(
+            "; {in_vain}but of two greetings that it should refuse it answers only the one that fits into one packet, so large packets to it are lost or a device drops greetings of two packets: ask the network team about path MTU, then the firewall team about such a device."
+        ),
+        Some(Greetings::BothArrive) if small => format!(
+            "; {in_vain}while greetings of any size that it should refuse are answered, so something that speaks TLS is there and the size of packets is not the fault: ask the firewall team whether it ends TLS and reaches the server, then the service's owner about load."
+        ),
+        Some(Greetings::BothArrive) => format!(
+            "; {in_vain}while greetings of any size that it should refuse are answered, so either its own large answer is lost on the way here (path MTU) or it is stuck: ask the network team, then the service's owner. Small TCP segments were not tried; they would tell."
+        ),
+        _ if also.is_empty() => "; something on the way swallows it, so ask the firewall team about TLS inspection and path MTU. Another server name and small TCP segments were not tried; they would tell a filter of names and a lost large packet apart.".to_owned(),
+        _ => format!(
+            "; {in_vain}so the likelier cause is a firewall that accepts for a server it cannot reach, or a mute server: ask the firewall team whether it reaches that server, then the service's owner. The firewall's log for {host} decides."
+        ),
+    }
 }
 
 // --------------------------------------------------------------------- something else answered

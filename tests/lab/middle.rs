@@ -70,6 +70,14 @@ pub(crate) enum Family {
     Ipv4,
 }
 
+/// A way through the firewall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Toward {
+    Client,
+    Server,
+}
+
 /// What a firewall answers in the place of a server that it denies.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

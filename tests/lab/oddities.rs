@@ -10,6 +10,7 @@ use anyhow::{Result, ensure};
 use serde::Deserialize;
 
 use crate::blueprint::{Blueprint, Host, find};
+use crate::middle::Toward;
 use crate::servers;
 use crate::world::Fault;
 
@@ -108,10 +109,11 @@ pub(crate) fn chain(hosts: &[Host], faults: &[Fault]) -> Result<String> {
 pub(crate) fn large_packets(hosts: &[Host], faults: &[Fault]) -> Result<String> {
     let mut rules = String::new();
     for fault in faults {
-        let Fault::LargePackets { host, port, above } = fault else { continue };
+        let Fault::LargePackets { host, port, above, only } = fault else { continue };
         for address in find(hosts, host)?.addresses() {
             let family = if matches!(address, IpAddr::V4(_)) { "ip" } else { "ip6" };
-            for (end, side) in [("daddr", "dport"), ("saddr", "sport")] {
+            let ways = [(Toward::Server, "daddr", "dport"), (Toward::Client, "saddr", "sport")];
+            for (_, end, side) in ways.into_iter().filter(|way| only.is_none_or(|o| o == way.0)) {
                 let _ = writeln!(
                     rules,
                     "{family} {end} {address} tcp {side} {port} meta length > {above} drop"

@@ -75,6 +75,9 @@ impl Check {
             if !one.warnings.iter().all(warns) {
                 return Some("lacks an expected warning");
             }
+            if !one.says.iter().all(|words| self.summary.contains(words)) {
+                return Some("does not say the expected words");
+            }
             accounted.extend(one.warnings.iter().chain(&one.causes));
         }
         let surprise = self.warnings.iter().any(|warning| !accounted.contains(&warning.cause));

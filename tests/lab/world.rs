@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
-use crate::middle::{ExplicitProxy, Filter, Inspection};
+use crate::middle::{ExplicitProxy, Filter, Inspection, Toward};
 use crate::oddities::Oddity;
 
 /// One file of `tests/lab/worlds`.
@@ -87,7 +87,13 @@ pub(crate) enum Fault {
         oddity: Oddity,
     },
     /// The way to this host's port, and back, loses packets above a size, without a word.
-    LargePackets { host: String, port: u16, above: u16 },
+    LargePackets {
+        host: String,
+        port: u16,
+        above: u16,
+        /// It loses them this way alone.
+        only: Option<Toward>,
+    },
     /// Other records stand in the place of a host's own, in the words of a zone file.
     Records {
         host: String,
@@ -220,6 +226,9 @@ pub(crate) struct Expect {
     /// See [`Told::warnings`].
     #[serde(default)]
     warnings: Vec<String>,
+    /// See [`Told::says`].
+    #[serde(default)]
+    says: Vec<String>,
     /// More findings, or all of them.
     #[serde(default, rename = "finding")]
     findings: Vec<Told>,
@@ -260,6 +269,9 @@ pub(crate) struct Told {
     /// Causes of warnings that each of these checks has besides.
     #[serde(default)]
     pub(crate) warnings: Vec<String>,
+    /// Words in the sentence about each of these checks.
+    #[serde(default)]
+    pub(crate) says: Vec<String>,
 }
 
 impl Expect {
@@ -271,6 +283,7 @@ impl Expect {
             except: self.except.clone(),
             status: self.status.clone(),
             warnings: self.warnings.clone(),
+            says: self.says.clone(),
         };
         let only = (!self.causes.is_empty()).then_some(only);
         only.into_iter().chain(self.findings.iter().cloned()).collect()

@@ -19,16 +19,17 @@ use vnetprobe::check::{Check, Expectation, Target};
 use vnetprobe::engine::Prober;
 use vnetprobe::machine::Machine;
 use vnetprobe::model::{Cloud, Expect, Host, Kind, Proof};
-use vnetprobe::observation::{HandshakeEnd, Observation, Trial};
+use vnetprobe::observation::{HandshakeEnd, Observation, TlsFailure, Trial};
 use vnetprobe::parameters::NetworkFacts;
 use vnetprobe::probe::Live;
 use vnetprobe::probe::dns::Servers;
 use vnetprobe::probe::experiments::FollowUps;
+use vnetprobe::probe::greeting;
 use vnetprobe::schedule::Repeat;
 use vnetprobe::settings::Timeouts;
 use vnetprobe::verdict::{Context, Verdict, judge};
 
-use crate::pki::{Authority, client, listen_13, params};
+use crate::pki::{Authority, client, listen_12, listen_13, params};
 use crate::world::{BRIEF, PLENTY, hear, outlast, serve};
 
 /// A name that may resolve to loopback (RFC 6761 section 6.3).
@@ -257,21 +258,23 @@ async fn nobody_ever_answers() {
     let (seen, verdict) = told(&impatient(live(&[], &[])), port).await;
     assert_eq!(verdict.cause, Some(Cause::TlsTimeout), "{seen:#?}");
     assert!(verdict.summary.contains("small TCP segments (path MTU) did not help"));
-    assert_eq!(seen.experiments.len(), 4);
+    assert_eq!(seen.experiments.len(), 6);
 }
 
-/// A path that loses large packets, as far as loopback can have one: the server speaks only when
-/// the segments that were agreed on are small.
+/// A path that loses large packets, as far as loopback can have one: the server takes part in a
+/// handshake only when the segments that were agreed on are small, and hears a greeting that it
+/// refuses up to a size.
 #[cfg(target_os = "linux")]
-#[tokio::test]
-async fn large_packets_are_lost() {
-    let authority = friendly();
-    let acceptor = acceptor(&authority, NAME);
-    let port = serve(move |mut stream| {
+async fn narrow(authority: &Authority, hears: usize) -> u16 {
+    let acceptor = acceptor(authority, NAME);
+    serve(move |mut stream| {
         let acceptor = acceptor.clone();
         async move {
             let segment = socket2::SockRef::from(&stream).tcp_mss().unwrap();
-            if segment > vnetprobe::limits::SMALL_SEGMENT {
+            let first = opening(&stream).await;
+            let ours = says(&first, "vnetprobe asks who hears");
+            let small = segment <= vnetprobe::limits::SMALL_SEGMENT;
+            if !(small || ours && first.len() <= hears) {
                 outlast(&mut stream).await;
             } else if let Ok(mut session) = acceptor.accept(stream).await {
                 let _ = session.read(&mut [0; 64]).await;
@@ -279,14 +282,50 @@ async fn large_packets_are_lost() {
         }
     })
     .await
-    .port();
-    let (seen, verdict) = told(&impatient(live(&[authority.pem()], &[])), port).await;
-    assert_eq!(verdict.cause, Some(Cause::TlsMtuBlackhole), "{seen:#?}");
-    let small = seen.experiments.iter().find_map(|one| match &one.trial {
-        Trial::SmallSegments { outcome, .. } => Some(outcome),
-        _ => None,
-    });
-    assert_eq!(small, Some(&HandshakeEnd::Completed(Some(format!("CN={NAME}")))));
+    .port()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn large_packets_are_lost() {
+    let authority = friendly();
+    for (hears, says) in [
+        (0, "large packets are lost on the way"),
+        (1_460, "large packets are lost both ways"),
+        (vnetprobe::limits::LARGE_GREETING, "large packets from there to here are lost"),
+    ] {
+        let port = narrow(&authority, hears).await;
+        let (seen, verdict) = told(&impatient(live(&[authority.pem()], &[])), port).await;
+        assert_eq!(verdict.cause, Some(Cause::TlsMtuBlackhole), "{seen:#?}");
+        assert!(verdict.summary.contains(says), "{}", verdict.summary);
+        let small = seen.experiments.iter().find_map(|one| match &one.trial {
+            Trial::SmallSegments { outcome, .. } => Some(outcome),
+            _ => None,
+        });
+        assert_eq!(small, Some(&HandshakeEnd::Completed(Some(format!("CN={NAME}")))));
+    }
+}
+
+/// Greetings made by hand are understood and refused by a server of either version.
+#[tokio::test]
+async fn greetings_are_refused_with_an_alert() {
+    let authority = friendly();
+    let identity = || authority.issue(&params(NAME, &[NAME]));
+    let (old, new) = (listen_12(identity()).await, listen_13(identity()).await);
+    for (server, expected) in [(old, "handshake_failure"), (new, "protocol_version")] {
+        for host in [NAME, "127.0.0.1"] {
+            for size in [0, vnetprobe::limits::LARGE_GREETING] {
+                let mut stream = TcpStream::connect(server).await.unwrap();
+                let hello = greeting::client_hello(&Host::parse(host).unwrap(), size);
+                stream.write_all(&hello).await.unwrap();
+                let TlsFailure::Alert { name, .. } = greeting::answer(&hear(&mut stream).await)
+                else {
+                    panic!("{host} {size}")
+                };
+                assert_eq!(name, expected, "{host} {size}");
+            }
+        }
+    }
 }
 
 // --------------------------------------------------------------------- clear text on a TLS port
