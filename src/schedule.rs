@@ -18,7 +18,6 @@ struct Turn {
     /// When the entry in the queue that counts is due; older entries are stale.
     queued: Option<Duration>,
     in_flight: bool,
-    done: bool,
 }
 
 /// How often targets run.
@@ -120,7 +119,7 @@ impl Schedule {
                 (now + regular / FIRST_ROUND_HURRY, now + regular + wait)
             }
         };
-        (first, Turn { regular, queued: None, in_flight: false, done: false })
+        (first, Turn { regular, queued: None, in_flight: false })
     }
 
     /// When something may be due next; absent when nothing is queued or no place is free.
@@ -154,7 +153,6 @@ impl Schedule {
         let Some(turn) = self.turns.get_mut(slot).filter(|turn| turn.in_flight) else { return };
         turn.in_flight = false;
         self.in_flight -= 1;
-        turn.done = true;
         let next = match self.repeat {
             Repeat::Once => None,
             Repeat::Every(interval) => {
@@ -192,11 +190,6 @@ impl Schedule {
     /// Whether nothing runs and nothing is queued.
     pub fn is_idle(&self) -> bool {
         self.in_flight == 0 && self.turns.iter().all(|turn| turn.queued.is_none())
-    }
-
-    /// Whether every target ran at least once.
-    pub fn all_done_once(&self) -> bool {
-        self.turns.iter().all(|turn| turn.done)
     }
 
     fn enqueue(&mut self, slot: Slot, due: Duration) {
@@ -246,7 +239,8 @@ mod tests {
         assert_eq!(schedule.start(seconds(1)), Some(Start { slot: 2, lateness: seconds(1) }));
         schedule.finish(1, seconds(2), None);
         schedule.finish(2, seconds(2), None);
-        assert!(schedule.is_idle() && schedule.all_done_once());
+        assert!(schedule.is_idle());
+        assert_eq!(schedule.next_due(), None);
     }
 
     /// A schedule of one target in its regular rhythm, and when it is due next.
