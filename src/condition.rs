@@ -9,6 +9,7 @@
 
 use std::fmt;
 
+use crate::limits;
 use crate::model::Vantage;
 use crate::parameters::{Feature, Parameters};
 
@@ -29,9 +30,6 @@ enum Node {
     And(Box<Node>, Box<Node>),
     Or(Box<Node>, Box<Node>),
 }
-
-/// Deepest nesting of a condition.
-const DEPTH: usize = 16;
 
 impl Condition {
     /// Parses a condition; the error says what is wrong with it.
@@ -116,8 +114,11 @@ impl Parser {
     }
 
     fn not(&mut self, depth: usize) -> Result<Node, String> {
-        if depth > DEPTH {
-            return Err(format!("the condition is nested deeper than {DEPTH} levels"));
+        if depth > limits::CONDITION_DEPTH {
+            return Err(format!(
+                "the condition is nested deeper than {} levels",
+                limits::CONDITION_DEPTH
+            ));
         }
         match self.take().as_deref() {
             Some("not") => Ok(Node::Not(Box::new(self.not(depth + 1)?))),

@@ -17,6 +17,16 @@ pub const PROBES: usize = 10_000;
 pub const LIST_ENTRIES: usize = 1_000;
 /// Most errors reported for one configuration.
 pub const CONFIG_ERRORS: usize = 100;
+/// Most errors of one configuration that are remembered to be sorted; further ones are only counted.
+pub const CONFIG_ERRORS_REMEMBERED: usize = 100 * CONFIG_ERRORS;
+/// How much of a line with an error is shown, in columns.
+pub const EXCERPT_COLUMNS: usize = 100;
+/// Deepest nesting of a condition.
+pub const CONDITION_DEPTH: usize = 16;
+/// Longest target that is read, in bytes.
+pub const TARGET_BYTES: usize = 2048;
+/// Longest word worth comparing with known ones, in characters; beyond it no key or word of ours can be meant.
+pub const SUGGEST_CHARS: usize = 64;
 
 /// Shortest and longest accepted interval between two runs of a check.
 pub const INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_hours(24));
@@ -141,6 +151,14 @@ pub const KNOWN_ISSUERS: usize = 8;
 pub const HOSTS_FILE_ENTRIES: usize = 50_000;
 /// Evidence lines kept in one finding.
 pub const FINDING_EVIDENCE: usize = 5;
+/// Hosts that one sentence names.
+pub const SENTENCE_HOSTS: usize = 3;
+/// How much of a body one sentence quotes, in characters.
+pub const SENTENCE_CHARS: usize = 80;
+/// Above this number of checks, evidence of passing ones is on their own pages only.
+pub const PAGE_EVIDENCE_CHECKS: usize = 300;
+/// Certificate names that the page shows before the rest is only counted.
+pub const PAGE_CERTIFICATE_NAMES: usize = 6;
 /// From this many hosts on that fail alike, what they share is the likelier fault than each of them.
 pub const ALIKE_HOSTS: usize = 3;
 /// Most names, addresses or commands that one step of a fix lists.

@@ -1,11 +1,10 @@
 //! "Did you mean": the known word that a misspelled one most likely stands for.
 
-/// Longest word worth comparing; beyond it no key or word of ours can be meant.
-const WORD_CHARS: usize = 64;
+use crate::limits;
 
 /// The known word nearest to `word`, when one is near enough to be meant.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    if word.chars().nth(WORD_CHARS).is_some() {
+    if word.chars().nth(limits::SUGGEST_CHARS).is_some() {
         return None;
     }
     // Upper case and hyphens are slips of the hand, not other words.

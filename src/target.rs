@@ -8,11 +8,9 @@
 use std::net::IpAddr;
 
 use crate::check::Target;
+use crate::limits;
 use crate::model::{Host, Kind, printable};
 use crate::suggest;
-
-/// Longest target that is read, in bytes.
-const TARGET_BYTES: usize = 2048;
 
 /// Every scheme, the kind it means and its port.
 const SCHEMES: &[(&str, Kind, Option<u16>)] = &[
@@ -32,8 +30,8 @@ pub fn parse_target(text: &str) -> Result<Target, String> {
     if text.is_empty() {
         return Err("the target is empty".to_owned());
     }
-    if text.len() > TARGET_BYTES {
-        return Err(format!("the target is longer than {TARGET_BYTES} bytes"));
+    if text.len() > limits::TARGET_BYTES {
+        return Err(format!("the target is longer than {} bytes", limits::TARGET_BYTES));
     }
     if let Some(odd) = text.chars().find(|c| c.is_control() || c.is_whitespace()) {
         return Err(format!("a target cannot contain {odd:?}"));

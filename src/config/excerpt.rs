@@ -5,10 +5,9 @@ use std::ops::Range;
 
 use unicode_width::UnicodeWidthStr;
 
+use crate::limits;
 use crate::model::printable;
 
-/// Columns of a line that are shown.
-const COLUMNS: usize = 100;
 /// Columns shown before the mistake when the line is cut.
 const LEAD: usize = 40;
 /// What stands for text that may be a password.
@@ -107,7 +106,7 @@ fn cut(line: &str, span: &Range<usize>, hidden: Option<&Range<usize>>) -> (Strin
     };
     let before = width_of(0..span.start);
     let all = width_of(0..usize::MAX);
-    let skipped = if all > COLUMNS { before.saturating_sub(LEAD) } else { 0 };
+    let skipped = if all > limits::EXCERPT_COLUMNS { before.saturating_sub(LEAD) } else { 0 };
     let mut shown = String::new();
     let mut caret = None;
     let (mut column, mut carets) = (0, 0);
@@ -119,7 +118,7 @@ fn cut(line: &str, span: &Range<usize>, hidden: Option<&Range<usize>>) -> (Strin
             cut_left = true;
             continue;
         }
-        if column > skipped + COLUMNS {
+        if column > skipped + limits::EXCERPT_COLUMNS {
             cut_right = true;
             break;
         }
@@ -139,7 +138,7 @@ fn cut(line: &str, span: &Range<usize>, hidden: Option<&Range<usize>>) -> (Strin
 
 /// The characters of a line that are near enough to a byte to be shown at all.
 fn near(line: &str, offset: usize) -> impl Iterator<Item = (usize, char)> {
-    let reach = COLUMNS * 4;
+    let reach = limits::EXCERPT_COLUMNS * 4;
     line.char_indices()
         .skip_while(move |(at, _)| at + reach < offset)
         .take_while(move |(at, _)| *at < offset.saturating_add(reach))
@@ -170,7 +169,7 @@ mod tests {
         let shown = excerpt(&text, "bad");
         let lines: Vec<&str> = shown.lines().collect();
         let (line, carets) = (lines[1], lines[2]);
-        assert!(line.width() <= COLUMNS + 8, "{line}");
+        assert!(line.width() <= limits::EXCERPT_COLUMNS + 8, "{line}");
         assert!(line.starts_with("1 | …xxx") && line.ends_with("yyy…"), "{line}");
         let bad = line.chars().position(|c| c == 'b').unwrap();
         assert_eq!(carets.chars().position(|c| c == '^').unwrap(), bad, "{shown}");

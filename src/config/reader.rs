@@ -12,9 +12,6 @@ use crate::limits;
 use crate::model::printable;
 use crate::suggest;
 
-/// Most mistakes that are remembered to be sorted; further ones are only counted.
-const REMEMBERED: usize = 100 * limits::CONFIG_ERRORS;
-
 /// What is wrong with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Complaint {
@@ -91,7 +88,7 @@ impl<'a> Reader<'a> {
     }
 
     fn remember(&mut self, mistake: Mistake) {
-        if self.mistakes.len() < REMEMBERED {
+        if self.mistakes.len() < limits::CONFIG_ERRORS_REMEMBERED {
             self.mistakes.push(mistake);
         } else {
             self.more += 1;

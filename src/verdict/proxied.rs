@@ -4,6 +4,7 @@ use super::{Fault, addresses};
 use crate::cause::Cause;
 use crate::check::Check;
 use crate::finding::Culprit;
+use crate::limits;
 use crate::model::{Expect, Host};
 use crate::observation::{
     ConnectFailure, LocalTrouble, NetworkError, ProxyObservation, ProxyOutcome,
@@ -11,9 +12,6 @@ use crate::observation::{
 use crate::parameters::NetworkFacts;
 use crate::plan::Plan;
 use crate::proxy::{Decision, Routes};
-
-/// Hosts that one sentence names.
-const HOSTS_NAMED: usize = 3;
 
 /// What the proxy's behavior alone says of a check; nothing when the proxy went on.
 pub(super) fn judge(check: &Check, proxy: &ProxyObservation) -> Option<Fault> {
@@ -174,10 +172,13 @@ pub fn private_endpoints(plan: &Plan, routes: &Routes, network: &NetworkFacts) -
         }
     }
     let (url, all) = (used?, hosts.len());
-    hosts.truncate(HOSTS_NAMED);
+    hosts.truncate(limits::SENTENCE_HOSTS);
     let named = hosts.join(", ");
-    let more =
-        if all > HOSTS_NAMED { format!(" and {} more", all - HOSTS_NAMED) } else { String::new() };
+    let more = if all > limits::SENTENCE_HOSTS {
+        format!(" and {} more", all - limits::SENTENCE_HOSTS)
+    } else {
+        String::new()
+    };
     let (noun, verb, them) = match all {
         1 => ("a private endpoint", "is", "it"),
         _ => ("private endpoints", "are", "them"),

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use crate::limits;
 use crate::model::Service;
 
 /// The status code Azure Firewall answers a denied plain HTTP request with; no service uses it.
@@ -224,8 +225,7 @@ impl<'a> Answer<'a> {
 
     /// The beginning of the body, short enough for a sentence.
     fn opening(&self) -> String {
-        const CHARS: usize = 80;
-        self.body.trim().chars().take(CHARS).collect()
+        self.body.trim().chars().take(limits::SENTENCE_CHARS).collect()
     }
 
     /// Whether it sends people to sign in with their account.

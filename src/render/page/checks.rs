@@ -2,14 +2,12 @@
 
 use maud::{Markup, html};
 
+use crate::limits;
 use crate::snapshot::{CheckReport, ScenarioReport, Snapshot};
 use crate::verdict::Phases;
 
 use super::words::{Tone, age, badge, clean, count, ms, rich, segment};
 use super::{Page, evidence, findings, scenarios};
-
-/// Above this number of checks, evidence of passing ones is on their own pages only.
-const EVIDENCE_ROWS: usize = 300;
 
 /// One group of the list.
 struct Group<'a> {
@@ -184,7 +182,7 @@ fn story(page: &Page<'_>, report: &CheckReport, tone: Tone) -> Markup {
         (rich(report.summary()))
         @if let Some(cause) = report.cause() { " " (findings::cause_link("", cause)) }
     };
-    let few = page.snapshot.checks.len() <= EVIDENCE_ROWS;
+    let few = page.snapshot.checks.len() <= limits::PAGE_EVIDENCE_CHECKS;
     html! {
         @if few || tone != Tone::Pass {
             details open[page.view.all && tone != Tone::Pass] {

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use crate::limits;
 use crate::model::printable;
 use crate::observation::{
     AboveTcp, CertificateFacts, Climb, ClimbOutcome, TlsObservation, TlsOutcome, Trust, TrustResult,
@@ -9,9 +10,6 @@ use crate::observation::{
 
 use super::words::{Tone, badge, day};
 use super::{evidence, phrases};
-
-/// Certificate names shown before the rest is only counted.
-const NAMES: usize = 6;
 
 /// Certificate chains that were shown for other addresses.
 pub(super) fn chains(climbs: &[Climb]) -> impl Iterator<Item = &[CertificateFacts]> {
@@ -72,7 +70,8 @@ fn stores(trust: &Trust) -> Markup {
 }
 
 fn certificate(facts: &CertificateFacts) -> Markup {
-    let hidden = facts.names.len().saturating_sub(NAMES) + facts.more_names;
+    let hidden =
+        facts.names.len().saturating_sub(limits::PAGE_CERTIFICATE_NAMES) + facts.more_names;
     html! {
         li {
             dl class="facts" {
@@ -88,7 +87,7 @@ fn certificate(facts: &CertificateFacts) -> Markup {
                 @if !facts.names.is_empty() {
                     dt { "Names" }
                     dd {
-                        @for name in facts.names.iter().take(NAMES) { code { (printable(name)) } " " }
+                        @for name in facts.names.iter().take(limits::PAGE_CERTIFICATE_NAMES) { code { (printable(name)) } " " }
                         @if hidden > 0 { span class="soft" { "and " (hidden) " more" } }
                     }
                 }
