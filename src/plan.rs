@@ -2,6 +2,7 @@
 //! or as an uncovered row with its reason.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::check::{Check, Expectation, Target};
@@ -40,7 +41,37 @@ pub struct PlannedRequirement {
     /// Positions of its checks in [`Plan::checks`].
     pub checks: std::ops::Range<usize>,
     /// Why (some of) it is not covered by a check.
-    pub uncovered: Option<String>,
+    pub uncovered: Option<Uncovered>,
+}
+
+/// Why a requirement is not, or not wholly, covered by a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Uncovered {
+    /// It does not apply here, so nothing is missing.
+    NotNeeded(String),
+    /// The configuration leaves it out.
+    Excluded,
+    /// Nothing that runs here could test it.
+    Untestable(String),
+    /// Its hosts cannot be named, or not all of them.
+    Unnamed(String),
+}
+
+impl Uncovered {
+    /// Whether it does not apply here at all.
+    pub fn is_not_needed(&self) -> bool {
+        matches!(self, Self::NotNeeded(_))
+    }
+}
+
+impl fmt::Display for Uncovered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotNeeded(why) => write!(f, "does not apply here: {why}"),
+            Self::Excluded => f.write_str("left out by catalog.exclude"),
+            Self::Untestable(why) | Self::Unnamed(why) => f.write_str(why),
+        }
+    }
 }
 
 /// An extra check from `[[probe]]` or from the command line.
@@ -139,10 +170,15 @@ impl Plan {
     }
 
     /// Requirements no check covers, with the reason.
-    pub fn uncovered(&self) -> impl Iterator<Item = (&Requirement, &str)> {
+    pub fn uncovered(&self) -> impl Iterator<Item = (&Requirement, &Uncovered)> {
         self.requirements
             .iter()
-            .filter_map(|p| p.uncovered.as_deref().map(|reason| (p.requirement.as_ref(), reason)))
+            .filter_map(|p| p.uncovered.as_ref().map(|why| (p.requirement.as_ref(), why)))
+    }
+
+    /// How many of these are missing nothing, because they do not apply here.
+    pub fn not_needed(&self) -> usize {
+        self.uncovered().filter(|(_, why)| why.is_not_needed()).count()
     }
 }
 
@@ -157,9 +193,10 @@ impl Builder<'_> {
     fn add(&mut self, requirement: Arc<Requirement>, excluded: bool) {
         let start = self.plan.checks.len();
         let uncovered = if excluded {
-            Some("excluded by catalog.exclude".to_owned())
+            Some(Uncovered::Excluded)
         } else {
-            self.not_applicable(&requirement).or_else(|| self.cover(&requirement))
+            self.not_applicable(&requirement)
+                .or_else(|| self.cover(&requirement).map(Uncovered::Unnamed))
         };
         self.plan.requirements.push(PlannedRequirement {
             checks: start..self.plan.checks.len(),
@@ -169,25 +206,27 @@ impl Builder<'_> {
     }
 
     /// Why a requirement needs no check here at all.
-    fn not_applicable(&self, requirement: &Requirement) -> Option<String> {
+    fn not_applicable(&self, requirement: &Requirement) -> Option<Uncovered> {
         if let Coverage::Untestable(reason) = &requirement.coverage {
-            return Some(reason.clone());
+            return Some(Uncovered::Untestable(reason.clone()));
         }
         if requirement.direction == Direction::Inbound {
-            return Some("inbound traffic cannot be tested from inside the VNet".to_owned());
+            return Some(Uncovered::Untestable(
+                "inbound traffic cannot be tested from inside the VNet".to_owned(),
+            ));
         }
         if let Some(condition) = requirement.when.as_ref().filter(|c| !c.holds(self.parameters)) {
-            return Some(format!(
+            return Some(Uncovered::NotNeeded(format!(
                 "needed only when `{condition}`, which this configuration does not say"
-            ));
+            )));
         }
         if !requirement.matters_at(self.parameters.vantage) {
             let from: Vec<&str> = requirement.vantage.iter().map(|v| v.as_str()).collect();
-            return Some(format!(
+            return Some(Uncovered::NotNeeded(format!(
                 "matters from {}; this machine is the {}",
                 from.join(" or "),
                 self.parameters.vantage
-            ));
+            )));
         }
         None
     }

@@ -147,7 +147,7 @@ struct Uncovered<'a> {
     requirement: &'a str,
     pattern: &'a str,
     ports: &'a [u16],
-    reason: &'a str,
+    reason: String,
 }
 
 /// The report of a snapshot.
@@ -268,7 +268,7 @@ fn uncovered(plan: &Plan) -> Vec<Uncovered<'_>> {
             requirement: &requirement.id,
             pattern: requirement.pattern.as_str(),
             ports: &requirement.ports,
-            reason,
+            reason: reason.to_string(),
         })
         .collect()
 }
@@ -297,7 +297,7 @@ struct RequirementShape<'a> {
     source: &'a [String],
     purpose: &'a str,
     checks: Vec<PlannedCheck<'a>>,
-    uncovered: Option<&'a str>,
+    uncovered: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -330,7 +330,7 @@ pub fn plan(plan: &Plan) -> PlanShape<'_> {
             source: &requirement.source,
             purpose: &requirement.purpose,
             checks: checks.iter().map(|check| planned_check(check)).collect(),
-            uncovered: planned.uncovered.as_deref(),
+            uncovered: planned.uncovered.as_ref().map(ToString::to_string),
         }
     });
     PlanShape {

@@ -10,13 +10,14 @@ pub fn table(plan: &Plan, layout: Layout) -> String {
     let mut out = String::new();
     let covered = plan.requirements.iter().filter(|p| !p.checks.is_empty()).count();
     let line = format!(
-        "{} requirements of {} (catalog {}): {covered} covered by {} checks of {} targets, {} not or not fully covered.",
+        "{} requirements of {} (catalog {}): {covered} covered by {} checks of {} targets, {} not or not fully covered, {} of these because they do not apply here.",
         plan.requirements.len(),
         plan.cloud,
         plan.catalog_date,
         plan.checks.len(),
         plan.targets.len(),
-        plan.uncovered().count()
+        plan.uncovered().count(),
+        plan.not_needed()
     );
     layout.hang_toned(&mut out, "", 0, &line, Some(Tone::Strong));
     for planned in &plan.requirements {
@@ -52,12 +53,13 @@ pub fn table(plan: &Plan, layout: Layout) -> String {
                 ),
             );
         }
-        if let Some(reason) = &planned.uncovered {
+        if let Some(why) = &planned.uncovered {
+            let tone = if why.is_not_needed() { Tone::Quiet } else { Tone::Watch };
             layout.hang(
                 &mut out,
-                &format!("  {} ", layout.paint(Tone::Watch, "uncovered:")),
+                &format!("  {} ", layout.paint(tone, "uncovered:")),
                 13,
-                reason,
+                &why.to_string(),
             );
         }
     }

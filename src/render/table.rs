@@ -177,7 +177,15 @@ fn uncovered(out: &mut String, snapshot: &Snapshot, layout: Layout, detail: Deta
     }
     if detail == Detail::Brief {
         let _ = writeln!(out);
-        layout.hang(out, "", 0, &format!("{count} requirements are not (fully) covered; `vnetprobe plan` or --verbose tells why."));
+        let not_needed = snapshot.plan.not_needed();
+        let text = match (count - not_needed, not_needed) {
+            (_, 0) => format!("{count} requirements are not (fully) covered"),
+            (0, _) => format!("{count} requirements do not apply here"),
+            (applying, others) => format!(
+                "{applying} requirements are not (fully) covered and {others} do not apply here"
+            ),
+        };
+        layout.hang(out, "", 0, &format!("{text}; `vnetprobe plan` or --verbose tells why."));
         return;
     }
     let _ = writeln!(out, "\n{}", layout.paint(Tone::Strong, "Not covered"));

@@ -17,7 +17,7 @@ pub(super) fn uncovered(page: &Page<'_>) -> Markup {
             section aria-labelledby="uncovered" {
                 h2 id="uncovered" { "Not covered" }
                 details open[page.view.all] {
-                    summary { (rows.len()) " of " (page.snapshot.plan.requirements.len()) " requirements are not, or not wholly, checked" }
+                    summary { (rows.len()) " of " (page.snapshot.plan.requirements.len()) " requirements are not, or not wholly, checked, " (page.snapshot.plan.not_needed()) " of these because they do not apply here" }
                     table class="plain" {
                         caption class="hidden" { "Requirements without a check" }
                         thead {
@@ -35,7 +35,7 @@ pub(super) fn uncovered(page: &Page<'_>) -> Markup {
                                         span class="soft" { (clean(&requirement.id)) }
                                     }
                                     td { (ports(&requirement.ports)) }
-                                    td { (rich(reason)) }
+                                    td { (rich(&reason.to_string())) }
                                 }
                             }
                         }
