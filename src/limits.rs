@@ -51,6 +51,11 @@ pub const RELOADS: usize = 64;
 pub const RELOAD_PAUSE: Duration = Duration::from_millis(250);
 /// How often the daemon looks whether what it was made from has changed.
 pub const SOURCES_WATCH: Duration = Duration::from_secs(5);
+/// A snapshot that is older was not replaced in time: the process or the machine stood still (a working engine
+/// makes one at least every second).
+pub const SNAPSHOT_AGE: Duration = Duration::from_secs(4);
+/// How long a request waits for the snapshot that follows such an old one.
+pub const NEXT_SNAPSHOT: Duration = Duration::from_secs(2);
 /// How long a stopping daemon waits for open HTTP requests.
 pub const DRAIN: Duration = Duration::from_secs(2);
 

@@ -1,9 +1,12 @@
 //! The HTTP edge: routes over the newest snapshot, security headers, and who may ask.
 //!
-//! Nothing here waits for anything but the network: a request takes the newest snapshot and renders
-//! it. The page carries strangers' texts, so every answer forbids scripts and outside resources;
+//! A request takes the newest snapshot and renders it. Only when that one is older than a working
+//! engine ever leaves it, because the process or the machine stood still, the request waits a moment
+//! for the next: what was true before the pause must not be shown as what is true now. The page carries strangers' texts, so every answer forbids scripts and outside resources;
 //! the listener is meant for people on this machine, so names that are not its own are refused,
 //! or a web page elsewhere could rebind its name to this address and read the answers.
+
+#![expect(clippy::disallowed_methods, reason = "an edge: decides whether a snapshot is old")]
 
 pub mod auth;
 mod body;
@@ -18,6 +21,7 @@ pub mod serve;
 pub mod tls;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
@@ -25,7 +29,9 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::limits;
 use crate::model::printable;
@@ -48,12 +54,33 @@ pub struct ServerState {
     pub access: Arc<auth::Access>,
     /// What can be steered.
     pub controls: control::Controls,
+    /// A request waits for the next snapshot, at most [`limits::NEXT_SNAPSHOT`], when the newest is
+    /// older than this; without it, never.
+    pub fresh_within: Option<Duration>,
 }
 
 impl ServerState {
     /// The newest snapshot, without holding the lock any longer than it takes to clone a pointer.
-    fn snapshot(&self) -> Arc<Snapshot> {
+    fn newest(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshots.borrow())
+    }
+
+    /// What is told: the newest one, unless that is old and a newer comes at once.
+    async fn snapshot(&self) -> Arc<Snapshot> {
+        let mut snapshots = self.snapshots.clone();
+        let fresh = snapshots.wait_for(|snapshot| self.is_fresh(snapshot));
+        if let Ok(Ok(snapshot)) = timeout(limits::NEXT_SNAPSHOT, fresh).await {
+            return Arc::clone(&snapshot);
+        }
+        self.newest()
+    }
+
+    fn is_fresh(&self, snapshot: &Snapshot) -> bool {
+        let Some(within) = self.fresh_within.and_then(|age| SignedDuration::try_from(age).ok())
+        else {
+            return true;
+        };
+        Timestamp::now().duration_since(snapshot.taken_at) <= within
     }
 }
 
@@ -84,7 +111,8 @@ pub fn router(state: ServerState) -> Router {
 }
 
 async fn overview(State(state): Shared, RawQuery(query): RawQuery) -> Html<String> {
-    Html(page::overview_as(&state.snapshot(), view(query.as_deref())))
+    let snapshot = state.snapshot().await;
+    Html(page::overview_as(&snapshot, view(query.as_deref())))
 }
 
 async fn check_page(
@@ -92,7 +120,8 @@ async fn check_page(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    page::check_as(&state.snapshot(), &id, view(query.as_deref()))
+    let snapshot = state.snapshot().await;
+    page::check_as(&snapshot, &id, view(query.as_deref()))
         .map_or_else(|| no_such_check(&id), |page| Html(page).into_response())
 }
 
@@ -101,24 +130,27 @@ fn view(query: Option<&str>) -> View {
 }
 
 async fn metrics_text(State(state): Shared) -> Response {
-    typed(metrics::CONTENT_TYPE, metrics::text(&state.snapshot()))
+    let snapshot = state.snapshot().await;
+    typed(metrics::CONTENT_TYPE, metrics::text(&snapshot))
 }
 
 async fn report(State(state): Shared) -> Response {
-    typed(JSON, wire::report_json(&state.snapshot()))
+    let snapshot = state.snapshot().await;
+    typed(JSON, wire::report_json(&snapshot))
 }
 
 async fn findings(State(state): Shared) -> Response {
-    typed(JSON, wire::findings_json(&state.snapshot()))
+    let snapshot = state.snapshot().await;
+    typed(JSON, wire::findings_json(&snapshot))
 }
 
 async fn check_json(State(state): Shared, Path(id): Path<String>) -> Response {
-    wire::check_json(&state.snapshot(), &id)
-        .map_or_else(|| no_such_check(&id), |json| typed(JSON, json))
+    let snapshot = state.snapshot().await;
+    wire::check_json(&snapshot, &id).map_or_else(|| no_such_check(&id), |json| typed(JSON, json))
 }
 
 async fn ready(State(state): Shared) -> Response {
-    let snapshot = state.snapshot();
+    let snapshot = state.snapshot().await;
     if snapshot.is_complete() {
         return "ready".into_response();
     }

@@ -3,20 +3,24 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
     reason = "a test stops where its world is not as it says"
 )]
 
 mod fixture;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use fixture::faults::{first_round, five_faults, healthy, hostile, many};
 use http_body_util::BodyExt as _;
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
+use vnetprobe::limits;
 use vnetprobe::render::page::{self, View, check, overview, overview_as};
 use vnetprobe::server::auth::Access;
 use vnetprobe::server::control::Controls;
@@ -220,10 +224,17 @@ fn controls() -> Controls {
 }
 
 fn serving(snapshot: Snapshot) -> (watch::Sender<Arc<Snapshot>>, Router) {
+    serving_fresh(snapshot, None)
+}
+
+fn serving_fresh(
+    snapshot: Snapshot,
+    fresh_within: Option<Duration>,
+) -> (watch::Sender<Arc<Snapshot>>, Router) {
     let (sender, snapshots) = watch::channel(Arc::new(snapshot));
     let web = Web { names: vec!["probe.contoso.mil".to_owned()], ..Web::default() };
     let access = Arc::new(Access::new(&web).unwrap());
-    (sender, router(ServerState { snapshots, access, controls: controls() }))
+    (sender, router(ServerState { snapshots, access, controls: controls(), fresh_within }))
 }
 
 async fn ask(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, String) {
@@ -235,6 +246,30 @@ async fn ask(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap,
 
 fn get(path: &str) -> Request<Body> {
     Request::get(path).header("host", "127.0.0.1:19115").body(Body::empty()).unwrap()
+}
+
+/// The fixtures' snapshots are years old.
+const FRESH: Option<Duration> = Some(Duration::from_hours(1));
+
+#[tokio::test(start_paused = true)]
+async fn after_a_pause_a_request_waits_for_what_is_true_now() {
+    let (sender, router) = serving_fresh(healthy(), FRESH);
+    let asked = tokio::spawn(async move { ask(&router, get("/")).await.2 });
+    // Time stands still until everybody waits, so now the request does.
+    tokio::time::sleep(limits::NEXT_SNAPSHOT / 2).await;
+    assert!(!asked.is_finished(), "what was true before the pause was told");
+    // Not every snapshot that comes is new: one may have been under way when the pause began.
+    sender.send_replace(Arc::new(healthy()));
+    sender.send_replace(Arc::new(Snapshot { taken_at: Timestamp::now(), ..five_faults() }));
+    assert!(asked.await.unwrap().contains("5 faults block"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_does_not_wait_for_ever() {
+    let (_sender, router) = serving_fresh(healthy(), FRESH);
+    let (status, _, body) = ask(&router, get("/")).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(body.contains("Everything that was checked is reachable"));
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::Refusal;
+use crate::limits;
 use crate::server::auth::Access;
 use crate::server::control::Controls;
 use crate::server::listen::Listener;
@@ -97,7 +98,9 @@ impl Server {
         controls: Controls,
         stop: impl Future<Output = ()>,
     ) -> impl Future<Output = io::Result<()>> {
-        let router = router(ServerState { snapshots, access: self.access, controls });
+        let fresh_within = Some(limits::SNAPSHOT_AGE);
+        let access = self.access;
+        let router = router(ServerState { snapshots, access, controls, fresh_within });
         let serving =
             Serving::new(router, self.certificates, Arc::new(|notice: &str| warn!("{notice}")));
         serve(self.listeners, serving, stop)

@@ -32,7 +32,7 @@ pub(super) async fn guard(
 }
 
 fn refusal(state: &ServerState, request: &Request) -> Option<Response> {
-    let snapshot = state.snapshot();
+    let snapshot = state.newest();
     // No browser opens a Unix socket; what stands before it has names of its own.
     let unix = request.extensions().get::<Peer>().is_some_and(|peer| peer.unix);
     let own = |host: &str| is_own(host, &snapshot.machine.hostname) || state.access.has_name(host);
