@@ -761,7 +761,7 @@ causes! {
         "Ask this machine's admin to raise the limit on open files for vnetprobe (LimitNOFILE in \
          its systemd unit) or to find the program that holds the sockets. Lowering `concurrency` \
          under `[schedule]` in probes.toml also helps.",
-        "ulimit -n; ss -s; free -m";
+        "ulimit -n; ss -s; free -m; cat /proc/sys/net/ipv4/ip_local_port_range";
     Overdue = "overdue", Local, Us, Unknown,
         "Check has not been run for too long",
         "The latest result of this check is older than several intervals, so what it said no \

@@ -368,7 +368,9 @@ fn ourselves(facts: &Facts<'_>) -> Vec<String> {
     match facts.cause {
         Cause::LocalNoNetwork => vec!["ip -brief address".to_owned(), route(facts.first.ip)],
         Cause::LocalNoResolver => vec!["cat /etc/resolv.conf".to_owned()],
-        Cause::LocalExhausted => vec!["ulimit -n; ss -s; free -m".to_owned()],
+        Cause::LocalExhausted => {
+            vec!["ulimit -n; ss -s; free -m; cat /proc/sys/net/ipv4/ip_local_port_range".to_owned()]
+        }
         _ => vec!["uptime; nproc; vmstat 1 5".to_owned()],
     }
 }
