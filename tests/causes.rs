@@ -109,3 +109,38 @@ fn every_code_has_one_anchor() {
         assert_eq!(document.lines().filter(|line| *line == heading).count(), 1, "{cause}");
     }
 }
+
+/// Every list of causes in what a world expects.
+fn expected_causes(value: &toml::Value, found: &mut BTreeSet<String>) {
+    let toml::Value::Table(table) = value else { return };
+    for (key, value) in table {
+        match (key.as_str(), value.as_array()) {
+            // "This or that" names neither.
+            ("causes", Some(causes)) if causes.len() == 1 => {
+                found.extend(causes.iter().filter_map(|cause| cause.as_str()).map(str::to_owned));
+            }
+            (_, Some(tables)) => tables.iter().for_each(|table| expected_causes(table, found)),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn every_cause_is_expected_by_name_in_a_world_of_the_lab() {
+    let worlds = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/lab/worlds");
+    let mut expected = BTreeSet::new();
+    for entry in std::fs::read_dir(worlds).unwrap() {
+        let path = entry.unwrap().path();
+        let world: toml::Value = toml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let expect = world.get("expect");
+        expected_causes(expect.unwrap_or_else(|| panic!("{}", path.display())), &mut expected);
+    }
+    let all: BTreeSet<String> = Cause::ALL.iter().map(|cause| cause.as_str().to_owned()).collect();
+    assert_eq!(expected, all, "the lab proves each cause, and only causes of the list");
+    // And each was really told where it was expected.
+    let measured = include_str!("../docs/confusion.md");
+    for cause in all {
+        let row = format!("| {cause} | {cause} |");
+        assert!(measured.contains(&row), "docs/confusion.md has no row {row}");
+    }
+}

@@ -4,7 +4,8 @@
 //! is what its file says. `check/NAME` runs the program in it and compares every word of the
 //! answer that matters. `prove/NAME` runs the commands that its findings name as proof. After all
 //! worlds `confusion` compares what was expected with what was told, and `quiet/loss` waits for the
-//! long test, which runs beside them. `play [NAME]` instead of test options opens a shell in a world.
+//! long test. Several labs work on the worlds beside each other (`workers.rs`), and what they found
+//! is told in the worlds' order. `play [NAME]` instead of test options opens a shell in a world.
 #![expect(clippy::disallowed_methods, reason = "the lab is all edge: files, processes, clocks")]
 #![expect(clippy::print_stdout, reason = "it is a program of its own")]
 
@@ -17,6 +18,7 @@ mod extra;
 mod lab;
 mod middle;
 mod oddities;
+mod paused;
 mod plan;
 mod proof;
 mod prove;
@@ -26,22 +28,24 @@ mod roles;
 mod servers;
 mod squid;
 mod stage;
+mod workers;
 mod world;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::confusion::Confusion;
 use crate::lab::Lab;
 use crate::plan::Plan;
 use crate::report::Report;
+use crate::workers::Job;
 use crate::world::World;
 
 /// Builds the worlds for the plan in this file instead of the program's own.
@@ -74,40 +78,53 @@ fn program() -> &'static Path {
 
 fn test() -> Result<ExitCode> {
     let mut arguments = Arguments::from_args();
-    // The worlds share one lab, and its servers live as long as the thread that started them.
+    // The tests only wait for what the workers find, in order.
     arguments.test_threads = Some(1);
     let shared = Arc::new(Shared::default());
     let worlds = world::all(&home().join("worlds"))?;
     let count = worlds.len();
-    let mut trials = Vec::new();
+    let (mut trials, mut jobs) = (Vec::new(), Vec::new());
     for world in worlds {
-        let world = Arc::new(world);
+        let mut parts = Vec::new();
         let bodies = [("tools", by_tools as Body), ("check", by_program), ("prove", by_proof)];
         for (prefix, body) in bodies {
             // Nothing found, nothing to prove.
             if prefix == "prove" && world.expect.findings().is_empty() {
                 continue;
             }
-            let (shared, world) = (Arc::clone(&shared), Arc::clone(&world));
-            trials.push(Trial::test(format!("{prefix}/{}", world.name), move || {
-                in_lab(&shared, &world, body).map_err(|error| Failed::from(format!("{error:#}")))
+            let name = format!("{prefix}/{}", world.name);
+            let (tell, told) = mpsc::channel();
+            if wants(&arguments, &name) {
+                parts.push((body, tell));
+            }
+            trials.push(Trial::test(name, move || {
+                said(workers::wait(&told).map(|()| String::new()))
             }));
+        }
+        if !parts.is_empty() {
+            jobs.push(Job { world, parts });
         }
     }
     let of_all = Arc::clone(&shared);
-    trials.push(Trial::test("confusion", move || {
-        confusion(&of_all, count).map_err(|error| Failed::from(format!("{error:#}")))
-    }));
+    trials.push(Trial::test("confusion", move || said(confusion(&of_all, count))));
     let long = if wants(&arguments, "quiet/loss") { Some(quiet::start()?) } else { None };
     trials.push(Trial::test("quiet/loss", move || {
-        let said = long.context("it was not started").and_then(quiet::finish);
-        println!("{}", said.map_err(|error| Failed::from(format!("{error:#}")))?);
-        Ok(())
+        said(long.context("it was not started").and_then(quiet::finish))
     }));
+    let workers = workers::start(jobs, &shared)?;
     let conclusion = libtest_mimic::run(&arguments, trials);
-    locked(&shared.lab).take();
-    ensure!(!stage::remains(std::process::id()), "the lab left something behind");
+    workers::end(workers)?;
+    ensure!(!stage::remains()?, "the lab left something behind");
     Ok(conclusion.exit_code())
+}
+
+/// Tells what a test said, or why it failed.
+fn said(outcome: Result<String>) -> Result<(), Failed> {
+    let text = outcome.map_err(|error| Failed::from(format!("{error:#}")))?;
+    if !text.is_empty() {
+        println!("{text}");
+    }
+    Ok(())
 }
 
 /// Whether a test will run, by the words of the command line.
@@ -120,6 +137,7 @@ fn wants(arguments: &Arguments, name: &str) -> bool {
         && !arguments.skip.iter().any(fits)
 }
 
+/// One test of a world.
 type Body = fn(&Shared, &Lab, &World, &Plan) -> Result<()>;
 
 /// A report and the exit code that came with it.
@@ -128,8 +146,6 @@ type Asked = Arc<(Report, Option<i32>)>;
 /// What the tests have in common.
 #[derive(Default)]
 struct Shared {
-    /// The lab, once somebody needed it; why there is none, if it did not come up.
-    lab: Mutex<Option<Result<Lab, String>>>,
     /// What the program said, by world.
     reports: Mutex<BTreeMap<String, Asked>>,
     confusion: Mutex<Confusion>,
@@ -139,26 +155,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn in_lab(shared: &Shared, world: &World, body: Body) -> Result<()> {
-    let mut lab = locked(&shared.lab);
-    let lab = lab.get_or_insert_with(|| Lab::up(&home()).map_err(|error| format!("{error:#}")));
-    match lab {
-        Ok(lab) => {
-            let plan = enter(lab, world)?;
-            body(shared, lab, world, &plan)
-        }
-        Err(error) => bail!("{error}"),
-    }
-}
-
-fn confusion(shared: &Shared, worlds: usize) -> Result<()> {
+fn confusion(shared: &Shared, worlds: usize) -> Result<String> {
     let confusion = locked(&shared.confusion);
-    println!("{}", confusion.document());
+    let document = confusion.document();
     if confusion.worlds() < worlds {
-        println!("Not all worlds were measured, so it is not compared.");
-        return Ok(());
+        return Ok(format!("{document}\nNot all worlds were measured, so it is not compared."));
     }
-    confusion.compare(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/confusion.md"))
+    confusion.compare(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/confusion.md"))?;
+    Ok(document)
 }
 
 /// Makes the lab a world; returns the plan that it was made for.
@@ -190,13 +194,17 @@ fn asked(shared: &Shared, lab: &Lab, world: &World) -> Result<Asked> {
         return Ok(Arc::clone(report));
     }
     let config = lab.config(world)?;
-    let config = config.to_string_lossy();
-    let arguments = ["check", "--format", "json", "--config", &config];
-    let output = lab.run_in_client(program(), &arguments)?;
-    fs::write(kept(world), &output.stdout)?;
-    let report = Report::parse(&output.stdout)
-        .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
-    let report = Arc::new((report, output.status.code()));
+    let (json, error, exit) = if let Some(seconds) = world.paused_seconds {
+        let (json, exit) = paused::ask(lab, &config, Duration::from_secs(seconds))?;
+        (json, String::new(), exit)
+    } else {
+        let arguments = ["check", "--format", "json", "--config", &config.to_string_lossy()];
+        let output = lab.run_in_client(program(), &arguments)?;
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.stdout, error, output.status.code())
+    };
+    fs::write(kept(world), &json)?;
+    let report = Arc::new((Report::parse(&json).context(error)?, exit));
     locked(&shared.reports).insert(world.name.clone(), Arc::clone(&report));
     Ok(report)
 }

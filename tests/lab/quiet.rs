@@ -34,7 +34,9 @@ const LOSS: &str = "add table inet loss\n\
 
 /// Starts the long test beside this process.
 pub(crate) fn start() -> Result<Child> {
-    let mut command = Command::new(std::env::current_exe()?);
+    // It must not go on alone when this process is killed.
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]).arg(std::env::current_exe()?);
     command.arg(QUIET).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().with_context(|| format!("starting {command:?}"))
 }

@@ -118,8 +118,9 @@ impl Report {
             let differ: Vec<_> = planned.symmetric_difference(&reported).collect();
             out.push(format!("plan and report do not have the same checks: {differ:?}"));
         }
-        let expected = expected(world, plan, &mut out);
+        let mut expected = expected(&world.expect.findings(), plan, &mut out);
         self.findings_differ(&expected, &mut out);
+        expected.extend(self::expected(&world.expect.untold, plan, &mut out));
         for check in &self.checks {
             let told: Vec<&Told> = expected
                 .iter()
@@ -138,7 +139,7 @@ impl Report {
     pub(crate) fn matched(&self, world: &World, plan: &Plan) -> Vec<(String, String)> {
         let mut left: Vec<&Finding> = self.findings.iter().collect();
         let mut pairs = Vec::new();
-        for (told, ids) in expected(world, plan, &mut Vec::new()) {
+        for (told, ids) in expected(&world.expect.findings(), plan, &mut Vec::new()) {
             let fits = |finding: &&Finding| {
                 let shared = finding.explains.intersection(&ids).count();
                 (told.causes.contains(&finding.cause), shared)
@@ -153,6 +154,13 @@ impl Report {
             pairs.push((told.causes.join(" or "), cause));
         }
         pairs.extend(left.into_iter().map(|finding| (nothing(), finding.cause.clone())));
+        for (told, ids) in expected(&world.expect.untold, plan, &mut Vec::new()) {
+            let checks = self.checks.iter().filter(|check| ids.contains(&check.id));
+            let causes: BTreeSet<String> =
+                checks.map(|check| check.cause.clone().unwrap_or_else(nothing)).collect();
+            let causes: Vec<String> = causes.into_iter().collect();
+            pairs.push((told.causes.join(" or "), causes.join(" and ")));
+        }
         if pairs.is_empty() {
             pairs.push((nothing(), nothing()));
         }
@@ -218,10 +226,10 @@ fn nothing() -> String {
     "(nothing)".to_owned()
 }
 
-/// The findings that must be told, each with the ids of the checks it explains.
-fn expected(world: &World, plan: &Plan, out: &mut Vec<String>) -> Vec<(Told, BTreeSet<String>)> {
+/// What must be told, each with the ids of its checks.
+fn expected(told: &[Told], plan: &Plan, out: &mut Vec<String>) -> Vec<(Told, BTreeSet<String>)> {
     let mut all = Vec::new();
-    for told in world.expect.findings() {
+    for told in told {
         let mut ids = BTreeSet::new();
         for pattern in &told.explains {
             let hit: Vec<&plan::Check> =
@@ -232,7 +240,7 @@ fn expected(world: &World, plan: &Plan, out: &mut Vec<String>) -> Vec<(Told, BTr
             let except = |check: &plan::Check| told.except.iter().any(|p| fits(p, check));
             ids.extend(hit.into_iter().filter(|c| !except(c)).map(|check| check.id.clone()));
         }
-        all.push((told, ids));
+        all.push((told.clone(), ids));
     }
     all
 }

@@ -14,12 +14,16 @@ use crate::squid;
 use crate::stage::Role;
 use crate::world::{Fault, World};
 
+/// Where the program that delays packets says that it does.
+const FAR_PORT: u16 = 20060;
+
 impl Lab {
     /// Filters, inspection, proxies; and who trusts them.
     pub(crate) fn keep_middle(&mut self, world: &World, blueprint: &Blueprint) -> Result<()> {
         let dir = self.dir().to_owned();
         let sizes = |fault: &Fault| matches!(fault, Fault::LargePackets { .. });
         self.stage.set_wire_sizes(world.faults.iter().any(sizes))?;
+        self.keep_delay(&world.faults)?;
         let inspection = middle::inspection(&world.faults);
         let trusted = inspection.is_some_and(|inspection| inspection.root == Root::HostStore);
         let root = self.authority.inspector_pem.as_str();
@@ -51,6 +55,27 @@ impl Lab {
                 self.keep("squid", wanted, &["-c", squid::START])
             }
         }
+    }
+
+    /// How far away the services are.
+    fn keep_delay(&mut self, faults: &[Fault]) -> Result<()> {
+        let delay = faults.iter().find_map(|fault| match fault {
+            Fault::Delay { milliseconds } => Some(milliseconds.to_string()),
+            _ => None,
+        });
+        let Some(delay) = delay else { return self.stop("far") };
+        let wanted = Wanted {
+            role: Role::Firewall,
+            program: "python3",
+            files: vec![
+                ("far.py".to_owned(), include_str!("far.py").to_owned()),
+                // Another time is another program.
+                ("far.delay".to_owned(), delay.clone()),
+            ],
+            sockets: vec![SocketAddrV4::new(Ipv4Addr::LOCALHOST, FAR_PORT)],
+        };
+        let servers = self.stage.name(Role::Servers);
+        self.keep("far", wanted, &["far.py", &servers, &delay, &FAR_PORT.to_string()])
     }
 
     /// The DNS server of a squid in the path.

@@ -91,8 +91,14 @@ pub(crate) fn draw(dir: &Path, faults: &[Fault], inspector: &str) -> Option<Squi
     files.push(("squid-inspector.pem".to_owned(), inspector.to_owned()));
     // In the path squid insists that a name leads to the address that was dialed. The firewall
     // that it stands for goes by the name alone, so it has a DNS server of its own.
-    let dns = if sockets.contains(&PROXY) { RESOLVER } else { Ipv4Addr::LOCALHOST };
-    let config = format!("{COMMON}dns_nameservers {dns}\n{rules}http_access allow all\n");
+    // An explicit proxy gives up before the program does, and says so; opening everybody's TLS at
+    // once takes a busy machine a while.
+    let (dns, connect, forward) =
+        if sockets.contains(&PROXY) { (RESOLVER, 1, 2) } else { (Ipv4Addr::LOCALHOST, 3, 6) };
+    let config = format!(
+        "{COMMON}dns_nameservers {dns}\nconnect_timeout {connect} second\n\
+         forward_timeout {forward} second\n{rules}http_access allow all\n"
+    );
     files.push(("squid.conf".to_owned(), config.replace("{dir}", &dir.to_string_lossy())));
     Some(Squid { files, sockets })
 }
@@ -129,8 +135,6 @@ cache deny all
 cache_mem 8 MB
 max_filedescriptors 4096
 shutdown_lifetime 0 seconds
-connect_timeout 1 second
-forward_timeout 2 seconds
 via off
 forwarded_for delete
 tls_outgoing_options cafile={dir}/root.pem

@@ -2,9 +2,10 @@
 //!
 //! client (10.20.0.4) — firewall — servers (private endpoints 172.16.0.0/25, public addresses
 //! 203.0.113.0/24, DNS 10.30.0.53 and 168.63.129.16), all with IPv6 beside. Nothing of it is in
-//! the machine's own namespace but the names, and those carry this process's id: whoever finds
-//! one without its process may remove it.
+//! the machine's own namespace but the names, and those carry this process's id and a number, for
+//! a process may have several stages: whoever finds one without its process may remove it.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -12,6 +13,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -19,6 +21,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::blueprint::{REFERENCE, RESOLVER};
 use crate::middle::FILTER_MARK;
 
+/// How every name begins.
+const PREFIX: &str = "vnetprobe-lab-";
 /// The firewall's routing table that gives packets to its own name filter.
 const FILTER_TABLE: u32 = 100;
 
@@ -45,10 +49,15 @@ impl Role {
     }
 }
 
-/// The namespaces and the folder of one process. They go when this goes.
+/// How many stages this process has built. Whoever holds it builds alone: the folders above the
+/// names are shared.
+static BUILT: Mutex<u32> = Mutex::new(0);
+
+/// The namespaces and the folder of one lab. They go when this goes.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    process: u32,
+    /// In every name: this process's id, and which of its stages it is.
+    id: String,
     /// Configuration, certificates, logs.
     pub(crate) dir: PathBuf,
     /// Takes the stage down when this process ends in any other way than by dropping it.
@@ -58,11 +67,15 @@ pub(crate) struct Stage {
 impl Stage {
     /// Builds everything anew, after removing what dead processes left.
     pub(crate) fn up() -> Result<Self> {
-        remove_leftovers()?;
-        let process = std::process::id();
+        let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+        if *built == 0 {
+            remove_leftovers()?;
+        }
+        *built += 1;
+        let id = format!("{}-{built}", std::process::id());
         // From here on the guards exist: whatever fails below is taken down again.
-        let sweeper = start_sweeper(process)?;
-        let stage = Self { process, dir: folder_of(process), sweeper };
+        let sweeper = start_sweeper(&id)?;
+        let stage = Self { dir: folder_of(&id), id, sweeper };
         fs::create_dir_all(&stage.dir)?;
         // squid gives up root and still has to reach its files.
         fs::set_permissions(&stage.dir, fs::Permissions::from_mode(0o755))?;
@@ -74,8 +87,8 @@ impl Stage {
         Ok(stage)
     }
 
-    fn name(&self, role: Role) -> String {
-        name_of(self.process, role)
+    pub(crate) fn name(&self, role: Role) -> String {
+        name_of(&self.id, role)
     }
 
     /// A program inside a namespace. It dies with this thread, even if this process is killed.
@@ -96,7 +109,10 @@ impl Stage {
     /// `ip netns exec` binds these over /etc.
     fn write_etc(&self, role: Role) -> Result<()> {
         let dir = etc_of(&self.name(role));
-        fs::create_dir_all(&dir)?;
+        // Whoever removed the last other name may take the folder above away meanwhile.
+        if fs::create_dir_all(&dir).is_err() {
+            fs::create_dir_all(&dir)?;
+        }
         let resolv = match role {
             Role::Client => format!("nameserver {RESOLVER}\n"),
             Role::Firewall | Role::Servers => "# no names here\n".to_owned(),
@@ -150,11 +166,11 @@ impl Stage {
         Ok(())
     }
 
-    /// Takes away whatever commands did to the client's interfaces, and joins it again.
+    /// Takes away whatever commands did to the client's interfaces and ports, and joins it again.
     pub(crate) fn rebuild_client(&self) -> Result<()> {
         self.run(
             Role::Client,
-            "for link in $(ls /sys/class/net); do \
+            "sysctl -qw net.ipv4.ip_local_reserved_ports= 'net.ipv4.ip_local_port_range=32768 60999'; for link in $(ls /sys/class/net); do \
              [ $link = lo ] || ip link delete $link 2>/dev/null || true; done; \
              ip route flush table main; ip -6 route flush table main",
         )?;
@@ -238,7 +254,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        remove(self.process);
+        remove(&self.id);
         self.sweeper.stdin.take();
         let _ = self.sweeper.wait();
     }
@@ -248,32 +264,32 @@ impl Drop for Stage {
 pub(crate) const SWEEP: &str = "sweep";
 
 /// A process of its own group, so that Ctrl-C does not reach it; its input ends when we do.
-fn start_sweeper(process: u32) -> Result<Child> {
+fn start_sweeper(id: &str) -> Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args([SWEEP, &process.to_string()]).process_group(0);
+    command.args([SWEEP, id]).process_group(0);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().with_context(|| format!("starting {command:?}"))
 }
 
 /// Waits for the end of its input, which is the end of a process, and removes what that left.
-pub(crate) fn sweep(process: Option<String>) -> Result<()> {
-    let process = process.context("whose stage?")?.parse()?;
+pub(crate) fn sweep(id: Option<String>) -> Result<()> {
+    let id = id.context("whose stage?")?;
     std::io::stdin().read_to_end(&mut Vec::new())?;
     // More than once, for a command that was under way may have built one more thing.
     for _ in 0..20 {
-        if !remains(process) {
+        if !exists(&id) {
             break;
         }
-        remove(process);
+        remove(&id);
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
 }
 
-/// Takes down what a process built; what is not there is not missed.
-pub(crate) fn remove(process: u32) {
+/// Takes down a stage; what is not there is not missed.
+fn remove(id: &str) {
     for role in Role::ALL {
-        let name = name_of(process, role);
+        let name = name_of(id, role);
         if let Ok(pids) = run("ip", ["netns", "pids", &name]) {
             // Only what runs inside the namespace, and nobody else's process is ever there.
             for pid in pids.split_whitespace() {
@@ -285,48 +301,65 @@ pub(crate) fn remove(process: u32) {
     }
     // Goes only if it is empty, which means that nobody else uses it.
     let _ = fs::remove_dir("/etc/netns");
-    let _ = fs::remove_dir_all(folder_of(process));
+    let _ = fs::remove_dir_all(folder_of(id));
 }
 
-/// Whether anything of a process's stage is still there.
-pub(crate) fn remains(process: u32) -> bool {
-    folder_of(process).exists()
+/// Whether anything of a stage is still there.
+fn exists(id: &str) -> bool {
+    folder_of(id).exists()
         || Role::ALL.into_iter().any(|role| {
-            let name = name_of(process, role);
+            let name = name_of(id, role);
             etc_of(&name).exists() || Path::new("/run/netns").join(&name).exists()
         })
 }
 
-fn remove_leftovers() -> Result<()> {
-    let mut owners = Vec::new();
-    for folder in ["/run/netns".into(), "/etc/netns".into(), std::env::temp_dir()] {
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
-        for entry in entries {
-            owners.extend(owner_of(&entry?.file_name().to_string_lossy()));
-        }
-    }
-    owners.sort_unstable();
-    owners.dedup();
+/// Whether anything of this process's stages is still there.
+pub(crate) fn remains() -> Result<bool> {
     let own = std::process::id();
-    for process in owners {
-        if process == own || !Path::new("/proc").join(process.to_string()).exists() {
-            remove(process);
+    Ok(all()?.iter().any(|id| process_of(id) == Some(own)))
+}
+
+fn remove_leftovers() -> Result<()> {
+    let own = std::process::id();
+    for id in all()? {
+        // This process has built nothing yet, so what bears its id is of one that had it before.
+        let alive = |process: u32| Path::new("/proc").join(process.to_string()).exists();
+        if process_of(&id).is_some_and(|process| process == own || !alive(process)) {
+            remove(&id);
         }
     }
     Ok(())
 }
 
-/// The process that a namespace's or folder's name belongs to.
-fn owner_of(name: &str) -> Option<u32> {
-    name.strip_prefix("vnetprobe-lab-")?.split('-').next()?.parse().ok()
+/// Every stage on this machine, whole or in parts.
+fn all() -> Result<BTreeSet<String>> {
+    let mut ids = BTreeSet::new();
+    for folder in ["/run/netns".into(), "/etc/netns".into(), std::env::temp_dir()] {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries {
+            ids.extend(id_in(&entry?.file_name().to_string_lossy()));
+        }
+    }
+    Ok(ids)
 }
 
-fn name_of(process: u32, role: Role) -> String {
-    format!("vnetprobe-lab-{process}-{}", role.as_str())
+/// The stage that a namespace's or folder's name belongs to.
+fn id_in(name: &str) -> Option<String> {
+    let mut parts = name.strip_prefix(PREFIX)?.split('-');
+    let (process, number): (u32, u32) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    Some(format!("{process}-{number}"))
 }
 
-fn folder_of(process: u32) -> PathBuf {
-    std::env::temp_dir().join(format!("vnetprobe-lab-{process}"))
+fn process_of(id: &str) -> Option<u32> {
+    id.split('-').next()?.parse().ok()
+}
+
+fn name_of(id: &str, role: Role) -> String {
+    format!("{PREFIX}{id}-{}", role.as_str())
+}
+
+fn folder_of(id: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("{PREFIX}{id}"))
 }
 
 fn etc_of(namespace: &str) -> PathBuf {

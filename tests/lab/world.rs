@@ -29,6 +29,9 @@ pub(crate) struct World {
     /// More of it, put at its end.
     #[serde(default)]
     pub(crate) add: String,
+    /// The answers are the first that `vnetprobe serve` gives after it stood still for so many
+    /// seconds, and its exit code when it is told to end once all is well again.
+    pub(crate) paused_seconds: Option<u64>,
     /// Variables that every program on the client has.
     #[serde(default)]
     pub(crate) environment: BTreeMap<String, String>,
@@ -94,6 +97,8 @@ pub(crate) enum Fault {
         /// It loses them this way alone.
         only: Option<Toward>,
     },
+    /// The services are so far away: a packet from the firewall to them takes this long.
+    Delay { milliseconds: u16 },
     /// Other records stand in the place of a host's own, in the words of a zone file.
     Records {
         host: String,
@@ -232,6 +237,9 @@ pub(crate) struct Expect {
     /// More findings, or all of them.
     #[serde(default, rename = "finding")]
     findings: Vec<Told>,
+    /// Checks that have a cause of which no finding is made.
+    #[serde(default)]
+    pub(crate) untold: Vec<Told>,
     /// Scenarios that are blocked; `*` is every one.
     #[serde(default)]
     pub(crate) blocked: Vec<String>,
@@ -317,6 +325,7 @@ impl Fault {
     pub(crate) fn hosts(&self) -> Vec<&str> {
         match self {
             Self::ZoneNotLinked { .. }
+            | Self::Delay { .. }
             | Self::Server { .. }
             | Self::Rules { .. }
             | Self::ResolvConf { .. }
@@ -357,7 +366,7 @@ pub(crate) fn read(path: &Path) -> Result<World> {
     let expect = &world.expect;
     ensure!(
         expect.causes.is_empty() == expect.explains.is_empty()
-            && expect.findings.iter().all(|told| !told.causes.is_empty()),
+            && expect.findings.iter().chain(&expect.untold).all(|told| !told.causes.is_empty()),
         "`causes` and `explains` belong together"
     );
     ensure!(!world.proofs.is_empty(), "a `[[proof]]` by ordinary tools is missing");
