@@ -124,6 +124,11 @@ pub const TLS_SLOW: Duration = Duration::from_secs(2);
 /// A connect that took longer than this lost at least one SYN (first retransmission, RFC 6298 section 2).
 pub const SYN_RETRANSMITTED: Duration = Duration::from_millis(980);
 
+/// How often a running probe looks whether it gets its turns.
+pub const TURN: Duration = Duration::from_millis(100);
+/// A turn that comes later than this was lost to a busy machine; timers alone are off by less.
+pub const TURN_LATE: Duration = Duration::from_millis(10);
+
 /// Largest head of an HTTP answer, in bytes.
 pub const HTTP_HEAD_BYTES: usize = 16 * 1024;
 /// Most headers in an HTTP answer.

@@ -42,6 +42,13 @@ pub struct Observation {
     /// How long before this probe they were made, when they are those of an earlier one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiments_age: Option<Elapsed>,
+    /// How long this machine let the probe wait for its turn: time that is not the network's.
+    #[serde(default, skip_serializing_if = "no_time")]
+    pub stalled: Elapsed,
+}
+
+fn no_time(elapsed: &Elapsed) -> bool {
+    elapsed.0.is_zero()
 }
 
 // -------------------------------------------------------------------------------- connections

@@ -15,6 +15,7 @@ pub mod stream;
 pub mod tcp;
 pub mod tls;
 pub mod trust;
+mod turns;
 pub mod udp;
 
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ use tokio::net::TcpStream;
 use crate::check::Target;
 use crate::engine::Prober;
 use crate::limits;
-use crate::model::{Host, Kind, authority};
+use crate::model::{Elapsed, Host, Kind, authority};
 use crate::observation::{
     AboveTcp, Climb, ClimbOutcome, Observation, ProxyObservation, TlsObservation, TlsOutcome,
 };
@@ -60,7 +61,8 @@ pub struct Live {
 
 impl Prober for Live {
     async fn probe(&self, target: &Target, private: bool) -> Observation {
-        let mut seen = self.look(target, private).await;
+        let (mut seen, stalled) = turns::watched(self.look(target, private)).await;
+        seen.stalled = Elapsed(stalled);
         self.follow_ups.follow(target, &self.tls, &self.network, &mut seen).await;
         seen
     }

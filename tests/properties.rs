@@ -363,11 +363,20 @@ fn proxy() -> BoxedStrategy<ProxyObservation> {
 }
 
 fn observation() -> BoxedStrategy<Observation> {
-    let experiments = (vec(experiment(), 0..4), option::of(elapsed()));
+    let experiments = (vec(experiment(), 0..4), option::of(elapsed()), elapsed());
     let proxy = option::weighted(0.3, proxy());
     (option::weighted(0.9, dns()), vec(climb(), 0..4), 0_usize..3, experiments, proxy)
-        .prop_map(|(dns, climbs, addresses_not_tried, (experiments, experiments_age), proxy)| {
-            Observation { dns, climbs, addresses_not_tried, experiments, experiments_age, proxy }
+        .prop_map(|(dns, climbs, addresses_not_tried, experiments, proxy)| {
+            let (experiments, experiments_age, stalled) = experiments;
+            Observation {
+                dns,
+                climbs,
+                addresses_not_tried,
+                experiments,
+                experiments_age,
+                proxy,
+                stalled,
+            }
         })
         .boxed()
 }

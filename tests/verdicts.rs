@@ -175,6 +175,9 @@ struct Seen {
     proxy_headers: BTreeMap<String, String>,
     #[serde(default)]
     experiments: Vec<String>,
+    /// Milliseconds.
+    #[serde(default)]
+    stalled: u64,
     #[serde(default)]
     climb: Vec<ClimbPart>,
 }
@@ -695,6 +698,7 @@ fn judged(case: &Case) -> Verdict {
         dns,
         climbs: case.seen.climb.iter().map(|part| climb(part, &check)).collect(),
         experiments: case.seen.experiments.iter().map(|line| experiment(line, &host)).collect(),
+        stalled: Elapsed(Duration::from_millis(case.seen.stalled)),
         proxy: proxy(&case.seen),
         ..Observation::default()
     };

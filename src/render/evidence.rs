@@ -29,6 +29,10 @@ fn observation(observation: &Observation) -> Vec<String> {
     if observation.addresses_not_tried > 0 {
         lines.push(format!("{} more addresses were not tried", observation.addresses_not_tried));
     }
+    if !observation.stalled.0.is_zero() {
+        let ms = observation.stalled.seconds() * 1e3;
+        lines.push(format!("this machine was busy and kept the probe waiting for {ms:.0} ms"));
+    }
     lines.extend(observation.experiments.iter().map(|experiment| {
         let told = followups::told(experiment);
         let ms = experiment.elapsed.seconds() * 1e3;

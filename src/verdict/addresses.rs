@@ -126,14 +126,15 @@ fn judge_one(
     let through = observation.through();
     // The climb stands at the proxy's address and port.
     let port = check.target.port.filter(|_| through.is_some()).unwrap_or(climb.port);
-    let at = At { check, context, ip: climb.ip, port, connect, experiments, through };
+    let stalled = observation.stalled.0;
+    let at = At { check, context, ip: climb.ip, port, connect, stalled, experiments, through };
     let mut warnings = Vec::new();
     let fault = match &climb.outcome {
         ClimbOutcome::NotConnected { elapsed, failure } => {
             Some(at.not_connected(*elapsed, failure))
         }
         ClimbOutcome::Connected { elapsed, then, .. } => {
-            if elapsed.0 > limits::SYN_RETRANSMITTED {
+            if elapsed.0.saturating_sub(at.stalled) > limits::SYN_RETRANSMITTED {
                 warnings.push(at.syn_loss(*elapsed));
             }
             let (fault, more) = at.above(then);
@@ -153,6 +154,8 @@ pub(super) struct At<'a> {
     pub(super) port: u16,
     /// How long the connect took, where there was one.
     pub(super) connect: Elapsed,
+    /// How long this machine kept the probe waiting.
+    pub(super) stalled: Duration,
     /// The follow-ups of the check, at any address.
     pub(super) experiments: &'a [Experiment],
     /// The proxy on the way.

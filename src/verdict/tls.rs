@@ -242,7 +242,8 @@ fn intercepted(at: &At<'_>, tls: &TlsObservation) -> Option<Fault> {
 
 fn warnings(at: &At<'_>, tls: &TlsObservation) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    if tls.elapsed.0 > limits::TLS_SLOW {
+    // What this machine lost by itself is not the network's.
+    if tls.elapsed.0.saturating_sub(at.stalled) > limits::TLS_SLOW {
         warnings.push(Warning { cause: Cause::TlsSlow, culprit: at.path(), summary: format!("{} took {:.1} s for the TLS handshake; ask the network team about load, inspection and loss.", at.place(), tls.elapsed.seconds()) });
     }
     warnings.extend(expiring(at, tls));
