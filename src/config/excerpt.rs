@@ -1,6 +1,7 @@
 //! The line a mistake is in, as a terminal can show it: tabs expanded, wide characters counted,
 //! control characters replaced, long lines cut around the mistake, passwords in URLs masked.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use unicode_width::UnicodeWidthStr;
@@ -67,13 +68,50 @@ fn secret_range(text: &str) -> Option<Range<usize>> {
     Some(at - user.len()..at)
 }
 
+/// Tables of hashes, where people put passwords and tokens.
+const ACCOUNTS: [&str; 2] = ["basic_auth_users", "bearer_tokens"];
+
+fn names_accounts(line: &str) -> bool {
+    ACCOUNTS.iter().any(|table| line.contains(table))
+}
+
+/// The lines, from 1, that hold hashes of passwords or tokens, or what was written there instead.
+pub(super) fn account_lines(text: &str) -> BTreeSet<usize> {
+    let mut inside = false;
+    let mut numbers = BTreeSet::new();
+    for (line, number) in text.split('\n').zip(1..) {
+        if line.trim_start().starts_with('[') {
+            inside = names_accounts(line);
+        }
+        if inside || names_accounts(line) {
+            numbers.insert(number);
+        }
+    }
+    numbers
+}
+
+/// What stands after the equals sign of such a line.
+fn account_range(line: &str) -> Option<Range<usize>> {
+    let named = ACCOUNTS.iter().find_map(|table| Some(line.find(table)? + table.len()));
+    let from = named.unwrap_or(0);
+    let equals = line.get(from..)?.find('=').map(|at| from + at + 1)?;
+    let value = line.get(equals..)?.trim_start();
+    Some(line.len() - value.len()..line.len())
+}
+
 /// The excerpt: a margin, the line, and carets below the mistake.
 pub(super) fn render(text: &str, span: &Range<usize>, line: usize, secret: bool) -> String {
     let start = text.get(..span.start).map_or(0, |head| head.rfind('\n').map_or(0, |at| at + 1));
     let rest = text.get(start..).unwrap_or_default();
     let content = rest.split('\n').next().unwrap_or_default().trim_end_matches('\r');
     let span = span.start - start..span.end.saturating_sub(start).min(content.len());
-    let hidden = if secret { Some(span.clone()) } else { secret_range(content) };
+    let hidden = if secret {
+        // What follows on the line may belong to it; what stands before it as well, among accounts.
+        let all = account_range(content).filter(|all| all.start <= span.start);
+        Some(all.unwrap_or(span.start..content.len()))
+    } else {
+        secret_range(content)
+    };
     let (shown, caret, carets) = cut(content, &span, hidden.as_ref());
     let number = line.to_string();
     let margin = " ".repeat(number.len());
@@ -192,6 +230,26 @@ mod tests {
             assert!(shown.contains(expected), "{shown}");
         }
         assert!(!render("url = \"oddsecret\"", &(6..17), 1, true).contains("oddsecret"));
+    }
+
+    #[test]
+    fn passwords_in_the_place_of_hashes_are_masked() {
+        for text in [
+            "basic_auth_users = { alice = \"hunter2\", bob = 7 }",
+            "bearer_tokens.prometheus = \"hunter2",
+            "[web]\nbasic_auth_users = { alice = hunter2 }",
+            "[web.basic_auth_users]\n\"a:b\" = \"hunter2\"",
+            "[web.bearer_tokens]\n# all of them\nprometheus = \"hunter2",
+        ] {
+            let line = text.rfind('\n').map_or(0, |at| at + 1);
+            assert!(account_lines(text).contains(&(text.matches('\n').count() + 1)));
+            for at in line..text.len() {
+                let shown = render(text, &(at..at + 1), 1, true);
+                assert!(!shown.contains("hunter2") && shown.contains("***"), "{shown}");
+            }
+        }
+        let lines = account_lines("a = 1\n[web.bearer_tokens]\nb = 2\n[tls]\nca_files = 7");
+        assert_eq!(lines.into_iter().collect::<Vec<_>>(), [2, 3]);
     }
 
     #[test]

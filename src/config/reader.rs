@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use super::error::{ConfigError, ConfigErrors, ErrorPlace};
-use super::excerpt::{Lines, masked};
+use super::excerpt::{Lines, account_lines, masked};
 use super::schema;
 use super::tree::{Entries, Key, Node, Origin, Place, Value};
 use crate::limits;
@@ -294,11 +294,16 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         mistakes.sort_by_key(|mistake| (mistake.place.origin, mistake.place.span.start));
+        let accounts = account_lines(self.text);
         let more = self.more + mistakes.len().saturating_sub(limits::CONFIG_ERRORS);
         let errors = mistakes
             .into_iter()
             .take(limits::CONFIG_ERRORS)
-            .map(|mistake| located(mistake, self.text, &lines, self.settings))
+            .map(|mistake| {
+                let here = line(&mistake.place);
+                let secret = mistake.secret || here.0 == Origin::File && accounts.contains(&here.1);
+                located(Mistake { secret, ..mistake }, self.text, &lines, self.settings)
+            })
             .collect();
         Err(ConfigErrors { errors, more })
     }

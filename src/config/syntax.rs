@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use toml::de::Error;
 
-use super::excerpt::Lines;
+use super::excerpt::{Lines, account_lines};
 use super::reader::{Complaint, quoted, shown};
 use super::tree::{Origin, Place};
 
@@ -24,6 +24,7 @@ pub(super) fn explain(text: &str, errors: &[Error]) -> Syntax {
         errors.iter().any(|error| words.iter().any(|word| error.message().contains(word)))
     };
     let list_open = any(&["unclosed array", "unclosed inline table"]);
+    let accounts = account_lines(text);
     let mut seen = BTreeSet::new();
     let mut mistakes = Vec::new();
     for error in sorted {
@@ -35,8 +36,10 @@ pub(super) fn explain(text: &str, errors: &[Error]) -> Syntax {
             mistakes.push((place, complaint.hint("write the missing `]` or `}`")));
             break;
         }
-        if seen.insert(lines.line(span.start)) {
-            let part = text.get(span).unwrap_or_default();
+        let line = lines.line(span.start);
+        if seen.insert(line) {
+            let part = text.get(span.clone()).unwrap_or_default();
+            let part = if accounts.contains(&line) && !part.is_empty() { "***" } else { part };
             mistakes.push((place, complaint(error.message(), part)));
         }
     }

@@ -15,8 +15,7 @@ use crate::settings::web::{ClientAuth, MinVersion, PasswordHash, Tls, TokenHash,
 use crate::{suggest, target};
 
 /// How to make a bcrypt hash.
-const MAKE_HASH: &str =
-    "make one with `htpasswd -nBC 10 \"\" | tr -d ':\\n'`; it begins with $2y$10$";
+const MAKE_HASH: &str = "make one with `htpasswd -nBC 10 alice` and take what follows the colon";
 /// How to make the hash of a token.
 const MAKE_TOKEN_HASH: &str =
     "write its SHA-256 in hex: `printf %s \"$TOKEN\" | sha256sum | cut -c1-64`";
