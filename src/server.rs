@@ -89,7 +89,7 @@ type Shared = State<Arc<ServerState>>;
 /// All routes.
 pub fn router(state: ServerState) -> Router {
     let state = Arc::new(state);
-    Router::new()
+    let routes = Router::new()
         .route("/", get(overview))
         .route("/checks/{id}", get(check_page))
         .route("/metrics", get(metrics_text))
@@ -102,12 +102,19 @@ pub fn router(state: ServerState) -> Router {
         .route("/-/log-level", get(control::log_level).put(control::set_log_level))
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
+        .with_state(Arc::clone(&state));
+    guarded(routes, state)
+}
+
+/// These routes behind everything that stands before a handler: known names and origins, the
+/// caller's rate and role, bodies within their limits.
+pub fn guarded(routes: Router, state: Arc<ServerState>) -> Router {
+    routes
         .layer(DefaultBodyLimit::max(limits::REQUEST_BODY_BYTES))
         .layer(from_fn(body::read))
         .layer(from_fn_with_state(Arc::clone(&state), auth::admit))
-        .layer(from_fn_with_state(Arc::clone(&state), guard::guard))
+        .layer(from_fn_with_state(state, guard::guard))
         .layer(from_fn_with_state(guard::policy(page::STYLE), guard::secure))
-        .with_state(state)
 }
 
 async fn overview(State(state): Shared, RawQuery(query): RawQuery) -> Html<String> {

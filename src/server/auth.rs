@@ -85,7 +85,7 @@ pub struct Access {
     rules: RwLock<Arc<Rules>>,
     requests: Mutex<Buckets>,
     mistakes: Mutex<Buckets>,
-    hashing: Semaphore,
+    hashing: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -154,7 +154,7 @@ impl Access {
                 limits::COUNTED_PEERS,
             )),
             mistakes: Mutex::new(Buckets::new(limits::PASSWORD_BURST, 1, limits::COUNTED_PEERS)),
-            hashing: Semaphore::new(limits::PASSWORDS_AT_ONCE),
+            hashing: Arc::new(Semaphore::new(limits::PASSWORDS_AT_ONCE)),
         })
     }
 
@@ -233,7 +233,8 @@ impl Access {
         if rules.is_accepted(&user, &password) {
             return Ok(rules.caller(&user));
         }
-        let permit = self.hashing.acquire().await.map_err(|_| Refused::Unknown)?;
+        let hashing = Arc::clone(&self.hashing).acquire_owned();
+        let permit = hashing.await.map_err(|_| Refused::Unknown)?;
         // Of many first requests at the same time only one has to pay.
         if rules.is_accepted(&user, &password) {
             return Ok(rules.caller(&user));
@@ -242,9 +243,12 @@ impl Access {
         let known = rules.web.users.get(&user);
         let hash = known.unwrap_or(&rules.nobody).clone();
         let tag = hmac::sign(&rules.key, &password);
-        let right =
-            tokio::task::spawn_blocking(move || bcrypt::verify(password, hash.reveal())).await;
-        drop(permit);
+        let right = tokio::task::spawn_blocking(move || {
+            // Held to the end: a client that goes away does not stop the hashing.
+            let _permit = permit;
+            bcrypt::verify(password, hash.reveal())
+        });
+        let right = right.await;
         if known.is_none() || !matches!(right, Ok(Ok(true))) {
             return Err(Refused::Unknown);
         }

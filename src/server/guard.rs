@@ -37,18 +37,26 @@ fn refusal(state: &ServerState, request: &Request) -> Option<Response> {
     let unix = request.extensions().get::<Peer>().is_some_and(|peer| peer.unix);
     let own = |host: &str| is_own(host, &snapshot.machine.hostname) || state.access.has_name(host);
     let asked = asked_host(request);
-    let origin = |origin: String| {
-        own(&origin) || matches!(&asked, Asked::Host(host) if unix && *host == origin)
+    // A page of this server asks the host it came from; one that a proxy shows, a configured name.
+    let same = |origin: &Uri| match &asked {
+        Asked::Host(host, port) => {
+            origin.authority().and_then(bare_host).as_ref() == Some(host)
+                && (port.is_none() || *port == port_of(origin))
+        }
+        _ => false,
     };
-    let foreign = !request
-        .headers()
-        .get_all(header::ORIGIN)
-        .iter()
-        .all(|value| value.to_str().ok().and_then(origin_host).is_some_and(origin));
+    let known = |origin: &Uri| {
+        let host = origin.authority().and_then(bare_host);
+        host.is_some_and(|host| state.access.has_name(&host))
+    };
+    let foreign = !request.headers().get_all(header::ORIGIN).iter().all(|value| {
+        let origin = value.to_str().ok().and_then(|origin| origin.parse().ok());
+        origin.is_some_and(|origin| same(&origin) || known(&origin))
+    });
     match asked {
-        Asked::Host(host) if unix || own(&host) => {}
+        Asked::Host(host, _) if unix || own(&host) => {}
         Asked::Nothing => {}
-        Asked::Host(host) => {
+        Asked::Host(host, _) => {
             let detail = format!(
                 "This server does not answer under the name `{}`; ask for it by IP address, as localhost, or under a name it was configured with.",
                 printable(&host)
@@ -81,8 +89,8 @@ fn is_embedded_elsewhere(request: &Request) -> bool {
 
 /// The host a request asks for.
 enum Asked {
-    /// This one, lower case, without brackets or a trailing dot.
-    Host(String),
+    /// This one, lower case, without brackets or a trailing dot, and the port if there is one.
+    Host(String, Option<u16>),
     /// None, as HTTP/1.0 allows; no browser speaks that.
     Nothing,
     /// Several, or something that is no host.
@@ -92,7 +100,7 @@ enum Asked {
 fn asked_host(request: &Request) -> Asked {
     // RFC 9112 section 3.2.2: an absolute target wins over Host.
     if let Some(authority) = request.uri().authority() {
-        return bare_host(authority).map_or(Asked::Unclear, Asked::Host);
+        return asked(authority);
     }
     let headers: &HeaderMap = request.headers();
     let mut hosts = headers.get_all(header::HOST).iter();
@@ -102,14 +110,23 @@ fn asked_host(request: &Request) -> Asked {
             .to_str()
             .ok()
             .and_then(|text| text.parse::<Authority>().ok())
-            .and_then(|authority| bare_host(&authority))
-            .map_or(Asked::Unclear, Asked::Host),
+            .map_or(Asked::Unclear, |authority| asked(&authority)),
         _ => Asked::Unclear,
     }
 }
 
-fn origin_host(origin: &str) -> Option<String> {
-    bare_host(origin.parse::<Uri>().ok()?.authority()?)
+fn asked(authority: &Authority) -> Asked {
+    bare_host(authority).map_or(Asked::Unclear, |host| Asked::Host(host, authority.port_u16()))
+}
+
+/// The port of an origin, which leaves out its scheme's own.
+fn port_of(origin: &Uri) -> Option<u16> {
+    let own = match origin.scheme_str() {
+        Some("http") => Some(80),
+        Some("https") => Some(443),
+        _ => None,
+    };
+    origin.port_u16().or(own)
 }
 
 fn bare_host(authority: &Authority) -> Option<String> {
