@@ -103,7 +103,7 @@ impl Certificates {
             Err(error) if state.complaint.as_ref() == Some(&error) => None,
             Err(error) => {
                 state.complaint = Some(error.clone());
-                Some(format!("warning: the old certificate stays in use: {error}"))
+                Some(format!("the old certificate stays in use: {error}"))
             }
         }
     }

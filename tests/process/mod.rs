@@ -210,6 +210,11 @@ impl Process {
         self.stderr.until(text)
     }
 
+    /// Whether standard error contains this text by now.
+    pub(crate) fn has_said(&self, text: &str) -> bool {
+        self.stderr.text.0.lock().unwrap().contains(text)
+    }
+
     /// Sends a signal by its name: `INT`, `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());

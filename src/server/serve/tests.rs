@@ -87,6 +87,35 @@ async fn a_head_that_comes_byte_by_byte_is_not_waited_for() {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "the test listens and writes a certificate itself")]
+async fn a_handshake_that_does_not_begin_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let issued = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (cert_file, key_file) = (folder.path().join("cert"), folder.path().join("key"));
+    std::fs::write(&cert_file, issued.cert.pem()).unwrap();
+    std::fs::write(&key_file, issued.signing_key.serialize_pem()).unwrap();
+    let settings = crate::settings::web::Tls {
+        cert_file,
+        key_file,
+        min_version: crate::settings::web::MinVersion::Tls12,
+        client_auth: crate::settings::web::ClientAuth::None,
+    };
+    let certificates = Certificates::load(&settings).unwrap();
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    let serving = Serving::new(hello(), Some(certificates), Arc::new(|_: &str| {}))
+        .paced(Pace { handshake: SHORT, ..patient() });
+    let listeners = vec![Listener::tcp(socket).unwrap()];
+    let server = tokio::spawn(serve(listeners, serving, std::future::pending()));
+    closed(&mut connect(address).await).await;
+    // One that begins and does not go on.
+    let mut begun = connect(address).await;
+    begun.write_all(&[0x16, 3, 1]).await.unwrap();
+    closed(&mut begun).await;
+    server.abort();
+}
+
+#[tokio::test]
 async fn a_connection_without_a_request_is_not_waited_for() {
     let (address, _stop) = server(hello(), Pace { head: SHORT, ..patient() }).await;
     closed(&mut connect(address).await).await;
