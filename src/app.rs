@@ -1,6 +1,7 @@
 //! One function per command: the only place that knows more than one edge.
 mod console;
 mod daemon;
+mod desk;
 mod interrupt;
 mod log;
 mod reload;

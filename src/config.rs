@@ -24,6 +24,7 @@ mod pattern;
 mod probe;
 mod reader;
 mod schema;
+mod shown;
 mod syntax;
 mod tree;
 mod value;
@@ -31,6 +32,7 @@ mod web;
 
 pub use error::{ConfigError, ConfigErrors, ErrorPlace};
 pub use pattern::Pattern;
+pub use shown::shown;
 
 use reader::{Complaint, Field, Reader, quoted};
 use tree::{Entries, Value};

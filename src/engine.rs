@@ -28,6 +28,12 @@ pub trait Prober: Send + Sync + 'static {
     fn probe(&self, target: &Target, private: bool) -> impl Future<Output = Observation> + Send;
 }
 
+impl<P: Prober> Prober for Arc<P> {
+    fn probe(&self, target: &Target, private: bool) -> impl Future<Output = Observation> + Send {
+        P::probe(self, target, private)
+    }
+}
+
 /// How to run.
 #[derive(Debug, Clone)]
 pub struct Options {

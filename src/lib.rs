@@ -28,6 +28,8 @@ pub mod snapshot;
 pub mod verdict;
 
 // Forms.
+pub mod adhoc;
+pub mod blackbox;
 pub mod catalog;
 pub mod config;
 pub mod render;

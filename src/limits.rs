@@ -216,3 +216,22 @@ pub const PASSWORD_COST: (u32, u32) = (4, 14);
 pub const CREDENTIAL_BYTES: usize = 1_024;
 /// How often, at most, the files of the server's certificate are looked at.
 pub const CERTIFICATE_LOOK: Duration = Duration::from_secs(1);
+
+/// Most targets of one ad hoc request.
+pub const ADHOC_TARGETS: usize = 64;
+/// Most ad hoc requests that run at the same time.
+pub const ADHOC_RUNS: usize = 4;
+/// Most probes of one ad hoc request that run at the same time.
+pub const ADHOC_CONCURRENCY: usize = 16;
+/// How long one ad hoc request may take; what has no result then is reported as not measured.
+pub const ADHOC_TIME: Duration = Duration::from_mins(1);
+/// Most requests for `/probe` that run at the same time.
+pub const BLACKBOX_RUNS: usize = 64;
+/// Most redirects that `/probe` follows, as many as blackbox_exporter.
+pub const BLACKBOX_REDIRECTS: usize = 10;
+/// How much of a body `/probe` reads; a longer one counts as so long, in bytes.
+pub const BLACKBOX_BODY_BYTES: usize = 512 * 1024;
+/// How much earlier than the scraper gives up `/probe` does, as blackbox_exporter.
+pub const SCRAPE_MARGIN: Duration = Duration::from_millis(500);
+/// When a caller who met a full house should try again.
+pub const ADHOC_RETRY: Duration = Duration::from_secs(5);

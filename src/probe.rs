@@ -2,6 +2,7 @@
 //!
 //! Probing never fails: what goes wrong is the observation.
 
+pub mod blackbox;
 pub mod certificate;
 pub mod dns;
 pub mod dns_message;

@@ -1,5 +1,6 @@
 //! Pure renderings of a snapshot: the same value always gives the same bytes.
 
+pub mod blackbox;
 pub mod evidence;
 pub mod explain;
 mod followups;

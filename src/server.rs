@@ -8,9 +8,12 @@
 
 #![expect(clippy::disallowed_methods, reason = "an edge: decides whether a snapshot is old")]
 
+mod adhoc;
 pub mod auth;
+mod blackbox;
 mod body;
 pub mod control;
+pub mod desk;
 mod guard;
 mod limit;
 pub mod listen;
@@ -24,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -57,6 +61,8 @@ pub struct ServerState {
     /// A request waits for the next snapshot, at most [`limits::NEXT_SNAPSHOT`], when the newest is
     /// older than this; without it, never.
     pub fresh_within: Option<Duration>,
+    /// Probes on request; without it the routes for that do not exist.
+    pub desk: Option<watch::Receiver<Arc<dyn desk::Desk>>>,
 }
 
 impl ServerState {
@@ -88,7 +94,9 @@ type Shared = State<Arc<ServerState>>;
 
 /// All routes.
 pub fn router(state: ServerState) -> Router {
+    let probing = state.desk.clone();
     let state = Arc::new(state);
+    let probing = probing.map(|desk| adhoc::routes(&state, desk)).unwrap_or_default();
     let routes = Router::new()
         .route("/", get(overview))
         .route("/checks/{id}", get(check_page))
@@ -100,6 +108,7 @@ pub fn router(state: ServerState) -> Router {
         .route("/-/ready", get(ready))
         .route("/-/reload", post(control::reload))
         .route("/-/log-level", get(control::log_level).put(control::set_log_level))
+        .merge(probing)
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
         .with_state(Arc::clone(&state));
@@ -124,9 +133,10 @@ async fn overview(State(state): Shared, RawQuery(query): RawQuery) -> Html<Strin
 
 async fn check_page(
     State(state): Shared,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Response {
+    let Ok(Path(id)) = id else { return odd_path() };
     let snapshot = state.snapshot().await;
     page::check_as(&snapshot, &id, view(query.as_deref()))
         .map_or_else(|| no_such_check(&id), |page| Html(page).into_response())
@@ -151,7 +161,8 @@ async fn findings(State(state): Shared) -> Response {
     typed(JSON, wire::findings_json(&snapshot))
 }
 
-async fn check_json(State(state): Shared, Path(id): Path<String>) -> Response {
+async fn check_json(State(state): Shared, id: Result<Path<String>, PathRejection>) -> Response {
+    let Ok(Path(id)) = id else { return odd_path() };
     let snapshot = state.snapshot().await;
     wire::check_json(&snapshot, &id).map_or_else(|| no_such_check(&id), |json| typed(JSON, json))
 }
@@ -174,6 +185,10 @@ fn typed(content_type: &'static str, body: String) -> Response {
 fn no_such_check(id: &str) -> Response {
     let detail = format!("No check has the id `{}`; /api/v1/report lists them all.", printable(id));
     problem(StatusCode::NOT_FOUND, &detail)
+}
+
+fn odd_path() -> Response {
+    problem(StatusCode::BAD_REQUEST, "The path is not UTF-8 after its percent signs are decoded.")
 }
 
 async fn no_such_path() -> Response {

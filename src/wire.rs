@@ -356,6 +356,15 @@ pub fn report_json(snapshot: &Snapshot) -> String {
     json(&report(snapshot))
 }
 
+/// The report as one line of a stream: `{"report": ...}`.
+pub fn report_line(snapshot: &Snapshot) -> String {
+    let written = serde_json::to_string(&report(snapshot)).map(escaped);
+    written.map_or_else(
+        |error| format!("{{\"error\": \"failed to write JSON: {error}\"}}\n"),
+        |json| format!("{{\"report\":{json}}}\n"),
+    )
+}
+
 /// The plan as text.
 pub fn plan_json(plan_to_show: &Plan) -> String {
     json(&plan(plan_to_show))

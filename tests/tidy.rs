@@ -48,7 +48,7 @@ const RANKS: &[(&str, &[&str])] = &[
             "history",
         ],
     ),
-    ("forms", &["suggest", "target", "catalog", "config", "wire", "render"]),
+    ("forms", &["suggest", "target", "adhoc", "blackbox", "catalog", "config", "wire", "render"]),
     ("loop", &["engine"]),
     ("edges", &["host", "probe", "server"]),
     ("assembly", &["cli", "app"]),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
+use super::desk::Front;
 use super::log::{self, Levels};
 use super::reload::Reloader;
 use super::{Refusal, interrupt, load, planned, prepare, runtime, web};
@@ -23,16 +24,19 @@ pub(super) fn serve(args: &ServeArgs) -> Result<Exit, Refusal> {
     let plan = planned(&config)?;
     let web = config.settings.web.clone();
     let repeat = Repeat::Every(config.settings.interval);
-    let (live, setting, options) = prepare(plan, config.clone(), host::machine(), repeat)?;
+    let machine = host::machine();
+    let desk = Front::open(plan.clone(), config.clone(), machine.clone())?;
+    let (live, setting, options) = prepare(plan, config.clone(), machine, repeat)?;
     let levels = log::start(args.log_format, args.log_level);
     runtime()?.block_on(async {
         let (first_signal, second_signal) = (interrupt::first(), interrupt::second());
         let server = web::open(web, &args.listen).await?;
         let (orders, obeyed) = mpsc::channel(limits::ENGINE_COMMANDS);
         let (ask, asked) = mpsc::channel(limits::RELOADS);
+        let (desks, desk) = watch::channel(desk);
         // Listens for SIGHUP before anything is said: until then the signal ends the process.
         let reloads =
-            Reloader::new(&args.config, orders, &live, &config, Arc::clone(&server.access))
+            Reloader::new(&args.config, orders, &live, &config, Arc::clone(&server.access), desks)
                 .run(asked);
         server.announce(setting.plan.checks.len(), setting.interval.unwrap_or_default());
         for trouble in &setting.machine.troubles {
@@ -43,7 +47,7 @@ pub(super) fn serve(args: &ServeArgs) -> Result<Exit, Refusal> {
         let (publish, snapshots) = watch::channel(engine.snapshot());
         let (stop, stopping) = watch::channel(false);
         let controls = controls(ask, levels);
-        let serving = server.serve(snapshots.clone(), controls, stopped(stopping.clone()));
+        let serving = server.serve(snapshots.clone(), controls, desk, stopped(stopping.clone()));
         let work = async {
             let (ended, last, (), ()) = tokio::join!(
                 serving,

@@ -7,10 +7,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
+use super::desk::Front;
 use super::interrupt::{self, Hangups};
 use super::{Refusal, load, planned, prepare};
 use crate::cli::ConfigArgs;
@@ -26,6 +27,7 @@ use crate::probe::experiments::FollowUps;
 use crate::schedule::Repeat;
 use crate::server::auth::Access;
 use crate::server::control::Reload;
+use crate::server::desk::Desk;
 use crate::settings::web::Web;
 
 /// What the daemon was made from, as it was last read.
@@ -73,6 +75,7 @@ pub(super) struct Reloader {
     ca_files: Vec<PathBuf>,
     sources: Sources,
     access: Arc<Access>,
+    desks: watch::Sender<Arc<dyn Desk>>,
     web: Web,
     hangups: Hangups,
 }
@@ -85,6 +88,7 @@ impl Reloader {
         live: &Live,
         config: &Config,
         access: Arc<Access>,
+        desks: watch::Sender<Arc<dyn Desk>>,
     ) -> Self {
         let ca_files = config.settings.ca_files.clone();
         Self {
@@ -94,6 +98,7 @@ impl Reloader {
             ca_files,
             args: args.clone(),
             access,
+            desks,
             web: config.settings.web.clone(),
             hangups: interrupt::hangups(),
             orders,
@@ -147,8 +152,9 @@ impl Reloader {
         // A mistake is told once, not at every look.
         self.sources = sources;
         match made {
-            Ok(Made { ca_files, cloud, web, mut live, setting, options }) => {
+            Ok(Made { ca_files, cloud, web, desk, mut live, setting, options }) => {
                 self.access.replace(&web)?;
+                self.desks.send_replace(desk);
                 if (&web.listen, &web.tls) != (&self.web.listen, &self.web.tls) {
                     warn!(
                         "web.listen and the settings of TLS need a restart; until then they stay as they are"
@@ -185,6 +191,7 @@ struct Made {
     ca_files: Vec<PathBuf>,
     cloud: crate::model::Cloud,
     web: Web,
+    desk: Arc<dyn Desk>,
     live: Live,
     setting: Setting,
     options: Options,
@@ -208,8 +215,9 @@ fn planned_anew(args: &ConfigArgs, machine: Machine) -> Result<Made, Refusal> {
     let repeat = Repeat::Every(config.settings.interval);
     let (cloud, ca_files) = (config.parameters.cloud, config.settings.ca_files.clone());
     let web = config.settings.web.clone();
+    let desk = Front::open(plan.clone(), config.clone(), machine.clone())?;
     let (live, setting, options) = prepare(plan, config, machine, repeat)?;
-    Ok(Made { ca_files, cloud, web, live, setting, options })
+    Ok(Made { ca_files, cloud, web, desk, live, setting, options })
 }
 
 async fn blocking<T: Send + 'static>(

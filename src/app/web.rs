@@ -12,6 +12,7 @@ use super::Refusal;
 use crate::limits;
 use crate::server::auth::Access;
 use crate::server::control::Controls;
+use crate::server::desk::Desk;
 use crate::server::listen::Listener;
 use crate::server::serve::{Serving, serve};
 use crate::server::tls::Certificates;
@@ -96,11 +97,12 @@ impl Server {
         self,
         snapshots: watch::Receiver<Arc<Snapshot>>,
         controls: Controls,
+        desk: watch::Receiver<Arc<dyn Desk>>,
         stop: impl Future<Output = ()>,
     ) -> impl Future<Output = io::Result<()>> {
         let fresh_within = Some(limits::SNAPSHOT_AGE);
-        let access = self.access;
-        let router = router(ServerState { snapshots, access, controls, fresh_within });
+        let (access, desk) = (self.access, Some(desk));
+        let router = router(ServerState { snapshots, access, controls, fresh_within, desk });
         let serving =
             Serving::new(router, self.certificates, Arc::new(|notice: &str| warn!("{notice}")));
         serve(self.listeners, serving, stop)

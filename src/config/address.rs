@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use super::reader::{Complaint, quoted, shown};
+use crate::model::Host;
 use crate::proxy::{Exception, Proxy};
 use crate::settings::web::Listen;
 
@@ -32,6 +33,17 @@ pub(super) fn network(text: &str) -> Result<IpNet, Complaint> {
             .hint(format!("the network is `{meant}`")));
     }
     Ok(network)
+}
+
+/// A domain, with or without a dot in front.
+pub(super) fn suffix(text: &str) -> Result<String, Complaint> {
+    let text = text.trim();
+    match crate::target::host(text.strip_prefix('.').unwrap_or(text)) {
+        Ok(Host::Name(name)) => Ok(name),
+        Ok(Host::Ip(_)) => Err(Complaint::new(format!("{} is an address", quoted(text)))
+            .hint("write a domain, such as `contoso.mil`")),
+        Err(error) => Err(Complaint::new(error).hint("write a domain, such as `contoso.mil`")),
+    }
 }
 
 /// A plain address.

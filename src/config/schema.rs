@@ -38,6 +38,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
             "basic_auth_users",
             "bearer_tokens",
             "probe_users",
+            "probe_suffixes",
         ],
     ),
     ("catalog", &["exclude"]),

@@ -53,7 +53,10 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Entries) -> Web {
         };
         Err(Complaint::new(format!("{} is neither a user nor a token", quoted(text))).hint(hint))
     });
+    let suffixes = section.field("probe_suffixes");
+    let suffixes = reader.list(suffixes, limits::LIST_ENTRIES, address::suffix);
     Web {
+        probe_suffixes: suffixes.unwrap_or_default(),
         listen: listen.filter(|list| !list.is_empty()).unwrap_or(default.listen),
         names: names.unwrap_or_default(),
         tls: tls(reader, &section),

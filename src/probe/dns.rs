@@ -199,7 +199,7 @@ async fn ask_tcp(question: &Question, server: SocketAddr, timeout: Duration) -> 
 
 /// One length-prefixed message each way (RFC 1035 section 4.2.2); a length has two octets, so the
 /// answer is bounded.
-async fn ask_stream(stream: &mut TcpStream, question: &Question) -> io::Result<Vec<u8>> {
+pub(super) async fn ask_stream(stream: &mut TcpStream, question: &Question) -> io::Result<Vec<u8>> {
     let length = u16::try_from(question.bytes.len()).map_err(io::Error::other)?;
     let mut framed = length.to_be_bytes().to_vec();
     framed.extend(&question.bytes);

@@ -246,7 +246,7 @@ pub(super) async fn read_body<S: AsyncRead + Unpin>(
 
 /// Takes a chunked body apart (RFC 9112 section 7.1) as far as it has come; true when it is whole
 /// or not chunked after all.
-fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
+pub(super) fn unchunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     loop {
         let (at, size) = match httparse::parse_chunk_size(bytes) {

@@ -9,6 +9,7 @@ mod findings;
 mod glossary;
 mod one_check;
 pub(super) mod phrases;
+mod probe_form;
 mod scenarios;
 mod tls;
 mod top;
@@ -92,6 +93,27 @@ pub fn check_as(snapshot: &Snapshot, id: &str, view: View) -> Option<String> {
     Some(page.document(&title, tone, &one_check::main(&page, report)))
 }
 
+/// What a person wrote into the form for ad hoc probes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ProbeForm<'a> {
+    /// Targets, one a line.
+    pub targets: &'a str,
+    /// What the names should resolve to.
+    pub expect: &'a str,
+    /// Where private addresses must lie.
+    pub subnets: &'a str,
+}
+
+/// The form for ad hoc probes, with what is wrong with it or what it came to.
+pub fn probe_form(
+    snapshot: &Snapshot,
+    form: &ProbeForm<'_>,
+    wrong: &[String],
+    done: Option<&Snapshot>,
+) -> String {
+    probe_form::document(snapshot, form, wrong, done)
+}
+
 /// What every part of a page needs.
 struct Page<'a> {
     snapshot: &'a Snapshot,
@@ -159,6 +181,7 @@ impl<'a> Page<'a> {
                 nav aria-label="Data" {
                     a href={ (self.root) "api/v1/report" } { "Report (JSON)" }
                     a href={ (self.root) "api/v1/findings" } { "Findings (JSON)" }
+                    a href={ (self.root) "probe-form" } { "Probe now" }
                     a href={ (self.root) "metrics" } { "Metrics" }
                     a href={ (self.root) "-/ready" } { "Readiness" }
                 }

@@ -156,7 +156,7 @@ pub(super) fn policy(style: &str) -> HeaderValue {
     let hash = digest::digest(&digest::SHA256, style.as_bytes());
     let source = format!("'sha256-{}'", STANDARD.encode(hash));
     let policy = format!(
-        "default-src 'none'; style-src {source}; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src {source}; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     );
     HeaderValue::from_str(&policy)
         .unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"))

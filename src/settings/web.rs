@@ -113,6 +113,8 @@ pub struct Web {
     pub tokens: BTreeMap<String, TokenHash>,
     /// Those of them with the role `probe`.
     pub probe_users: BTreeSet<String>,
+    /// Domains below which hosts may be probed on request besides the plan's.
+    pub probe_suffixes: Vec<String>,
 }
 
 impl Default for Web {
@@ -124,6 +126,7 @@ impl Default for Web {
             users: BTreeMap::new(),
             tokens: BTreeMap::new(),
             probe_users: BTreeSet::new(),
+            probe_suffixes: Vec::new(),
         }
     }
 }

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where its world is not as it says")]
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -34,9 +36,20 @@ impl Daemon {
         Self::start_in(folder(&[("probes.toml", config)]), &[&usual, arguments].concat())
     }
 
+    /// Starts one for which these are the machine's roots.
+    pub(crate) fn start_trusting(config: &str, roots: &Path) -> Self {
+        let mut command = vnetprobe(&["serve", "--listen", "127.0.0.1:0"]);
+        command.env("SSL_CERT_FILE", roots);
+        Self::start_as(command, folder(&[("probes.toml", config)]))
+    }
+
     fn start_in(folder: TempDir, arguments: &[&str]) -> Self {
         let mut command = vnetprobe(&["serve"]);
         command.args(arguments);
+        Self::start_as(command, folder)
+    }
+
+    fn start_as(mut command: Command, folder: TempDir) -> Self {
         let process = Process::start(command.current_dir(folder.path()));
         let said = process.says("  metrics: ");
         let (_, after) = said.split_once("status page: http://").unwrap();

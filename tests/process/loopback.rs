@@ -104,18 +104,39 @@ pub(crate) struct Answer {
 
 /// Asks a server for a path; nothing when nobody answers there.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Option<Answer> {
-    ask(address, "GET", path, "")
+    get_with(address, path, "")
+}
+
+/// The same with more lines in the request's head, each with its end.
+pub(crate) fn get_with(address: SocketAddr, path: &str, lines: &str) -> Option<Answer> {
+    send(address, &format!("GET {path} HTTP/1.0\r\nhost: {address}\r\n{lines}\r\n"))
+}
+
+/// Sends a body of this type.
+pub(crate) fn post(address: SocketAddr, path: &str, kind: &str, body: &str) -> Option<Answer> {
+    let length = body.len();
+    send(
+        address,
+        &format!(
+            "POST {path} HTTP/1.0\r\nhost: {address}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}"
+        ),
+    )
 }
 
 /// The same with any method and body.
 pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, body: &str) -> Option<Answer> {
-    let mut stream = TcpStream::connect_timeout(&address, REQUEST).ok()?;
-    stream.set_read_timeout(Some(REQUEST)).unwrap();
-    // Version 1.0, so that the end of the answer is the end of the connection.
     let length = body.len();
     let head =
         format!("{method} {path} HTTP/1.0\r\nhost: {address}\r\ncontent-length: {length}\r\n");
-    write!(stream, "{head}\r\n{body}").ok()?;
+    send(address, &format!("{head}\r\n{body}"))
+}
+
+/// Sends a request as it is written; nothing when nobody answers there.
+pub(crate) fn send(address: SocketAddr, request: &str) -> Option<Answer> {
+    let mut stream = TcpStream::connect_timeout(&address, REQUEST).ok()?;
+    stream.set_read_timeout(Some(REQUEST)).unwrap();
+    // Version 1.0, so that the end of the answer is the end of the connection.
+    stream.write_all(request.as_bytes()).ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;

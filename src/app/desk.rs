@@ -1,0 +1,99 @@
+//! Probes on request: the daemon's own prober and settings, run once over what was asked for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, watch};
+
+use super::{Refusal, prepare};
+use crate::adhoc::Allowed;
+use crate::blackbox::{Job, Sight};
+use crate::catalog;
+use crate::config::{self, Config};
+use crate::engine::{Engine, Options};
+use crate::history::Setting;
+use crate::journal::Past;
+use crate::limits;
+use crate::machine::Machine;
+use crate::model::Cloud;
+use crate::parameters::Parameters;
+use crate::plan::{self, ExtraProbe, Plan};
+use crate::probe::Live;
+use crate::requirement::Catalog;
+use crate::schedule::Repeat;
+use crate::server::desk::{Desk, Run};
+
+/// What the routes that probe are served from.
+#[derive(Debug)]
+pub(super) struct Front {
+    live: Arc<Live>,
+    setting: Setting,
+    options: Options,
+    /// No requirements: only what is asked for is measured.
+    catalog: Catalog,
+    parameters: Parameters,
+    probe_suffixes: Vec<String>,
+    patience: Duration,
+    configuration: String,
+}
+
+impl Front {
+    /// A desk over this configuration; another one takes its place when that is reloaded.
+    pub(super) fn open(
+        plan: Plan,
+        config: Config,
+        machine: Machine,
+    ) -> Result<Arc<dyn Desk>, Refusal> {
+        let parameters = config.parameters.clone();
+        let probe_suffixes = config.settings.web.probe_suffixes.clone();
+        let patience = config.settings.timeouts.budget();
+        let configuration = config::shown(&config);
+        let (live, setting, options) = prepare(plan, config, machine, Repeat::Once)?;
+        let concurrency = options.concurrency.min(limits::ADHOC_CONCURRENCY);
+        Ok(Arc::new(Self {
+            live: Arc::new(live),
+            options: Options { concurrency, ..options },
+            setting,
+            catalog: catalog::embedded(Cloud::None)
+                .map_err(|errors| Refusal::ours(errors.join("\n")))?,
+            parameters,
+            probe_suffixes,
+            patience,
+            configuration,
+        }))
+    }
+}
+
+impl Desk for Front {
+    fn run(&self, probes: Vec<ExtraProbe>) -> Run {
+        let network = &self.setting.network;
+        let plan = plan::plan(&self.catalog, &probes, &self.parameters, network, |_| false);
+        let setting = Setting { plan: Arc::new(plan), ..self.setting.clone() };
+        let mut engine =
+            Engine::new(Arc::clone(&self.live), setting, &self.options, Past::default());
+        let (publish, snapshots) = watch::channel(engine.snapshot());
+        let last = Box::pin(async move {
+            let (_orders, obeyed) = mpsc::channel(1);
+            engine.run(&publish, obeyed, tokio::time::sleep(limits::ADHOC_TIME)).await
+        });
+        Run { snapshots, last }
+    }
+
+    fn blackbox(&self, job: Job, limit: Duration, allowed: Allowed) -> BoxFuture<'static, Sight> {
+        let live = Arc::clone(&self.live);
+        Box::pin(async move { live.blackbox(&job, limit, &allowed).await })
+    }
+
+    fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    fn probe_suffixes(&self) -> Vec<String> {
+        self.probe_suffixes.clone()
+    }
+
+    fn configuration(&self) -> String {
+        self.configuration.clone()
+    }
+}
