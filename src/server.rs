@@ -17,6 +17,7 @@ pub mod desk;
 mod guard;
 mod limit;
 pub mod listen;
+mod openapi;
 mod pace;
 pub mod peer;
 mod problem;
@@ -108,6 +109,7 @@ pub fn router(state: ServerState) -> Router {
         .route("/-/ready", get(ready))
         .route("/-/reload", post(control::reload))
         .route("/-/log-level", get(control::log_level).put(control::set_log_level))
+        .route("/api/v1/openapi.json", get(openapi::document))
         .merge(probing)
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)

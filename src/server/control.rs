@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
+use axum::extract::rejection::StringRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::{mpsc, oneshot};
@@ -69,11 +70,15 @@ pub(super) async fn log_level(State(state): Shared) -> String {
 pub(super) async fn set_log_level(
     State(state): Shared,
     Extension(caller): Extension<Caller>,
-    body: String,
+    body: Result<String, StringRejection>,
 ) -> Response {
     if let Err(refusal) = caller.require_control() {
         return refusal;
     }
+    let body = match body {
+        Ok(body) => body,
+        Err(error) => return problem(error.status(), "The body could not be read as text."),
+    };
     match (state.controls.set_log_level)(body.trim()) {
         Ok(()) => format!("{}\n", body.trim()).into_response(),
         Err(why) => problem(StatusCode::BAD_REQUEST, &why),
