@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use super::desk::Front;
@@ -28,9 +30,12 @@ pub(super) fn serve(args: &ServeArgs) -> Result<Exit, Refusal> {
     let desk = Front::open(plan.clone(), config.clone(), machine.clone())?;
     let (live, setting, options) = prepare(plan, config.clone(), machine, repeat)?;
     let levels = log::start(args.log_format, args.log_level);
-    runtime()?.block_on(async {
+    // Readers have a thread of their own: however many there are, probes start in time.
+    let readers = readers()?;
+    let done = runtime()?.block_on(async {
         let (first_signal, second_signal) = (interrupt::first(), interrupt::second());
-        let server = web::open(web, &args.listen).await?;
+        let opening = web::open(web, args.listen.clone());
+        let server = joined(readers.spawn(opening)).await??;
         let (orders, obeyed) = mpsc::channel(limits::ENGINE_COMMANDS);
         let (ask, asked) = mpsc::channel(limits::RELOADS);
         let (desks, desk) = watch::channel(desk);
@@ -48,6 +53,7 @@ pub(super) fn serve(args: &ServeArgs) -> Result<Exit, Refusal> {
         let (stop, stopping) = watch::channel(false);
         let controls = controls(ask, levels);
         let serving = server.serve(snapshots.clone(), controls, desk, stopped(stopping.clone()));
+        let serving = joined(readers.spawn(serving));
         let work = async {
             let (ended, last, (), ()) = tokio::join!(
                 serving,
@@ -63,13 +69,29 @@ pub(super) fn serve(args: &ServeArgs) -> Result<Exit, Refusal> {
                 }
             );
             drop(last);
-            ended.map_err(|error| Refusal::ours(format!("failed to serve: {error}")))
+            ended?.map_err(|error| Refusal::ours(format!("failed to serve: {error}")))
         };
         tokio::select! {
             done = work => done.map(|()| Exit::Fine),
             () = second_signal => Ok(Exit::Fine),
         }
-    })
+    });
+    readers.shutdown_background();
+    done
+}
+
+fn readers() -> Result<Runtime, Refusal> {
+    let builder = &mut Builder::new_multi_thread();
+    builder
+        .worker_threads(1)
+        .thread_name("readers")
+        .enable_all()
+        .build()
+        .map_err(|error| Refusal::ours(format!("failed to start the server's thread: {error}")))
+}
+
+async fn joined<T>(task: JoinHandle<T>) -> Result<T, Refusal> {
+    task.await.map_err(|error| Refusal::ours(format!("the server broke down: {error}")))
 }
 
 fn controls(reload: mpsc::Sender<crate::server::control::Reload>, levels: Levels) -> Controls {

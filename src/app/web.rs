@@ -40,12 +40,12 @@ fn certificates(web: &Web) -> Result<Option<Certificates>, Refusal> {
 
 /// Opens the sockets: those that systemd passed, else those of the command line, else those of the
 /// configuration.
-pub(super) async fn open(web: Web, listen: &[Listen]) -> Result<Server, Refusal> {
+pub(super) async fn open(web: Web, listen: Vec<Listen>) -> Result<Server, Refusal> {
     let certificates = certificates(&web)?;
     let access = Arc::new(Access::new(&web).map_err(Refusal::ours)?);
     let mut listeners = Listener::passed().map_err(Refusal::ours)?;
     if listeners.is_empty() {
-        for at in if listen.is_empty() { &web.listen } else { listen } {
+        for at in if listen.is_empty() { &web.listen } else { &listen } {
             listeners.push(Listener::bind(at).await.map_err(Refusal::ours)?);
         }
     }
@@ -98,8 +98,8 @@ impl Server {
         snapshots: watch::Receiver<Arc<Snapshot>>,
         controls: Controls,
         desk: watch::Receiver<Arc<dyn Desk>>,
-        stop: impl Future<Output = ()>,
-    ) -> impl Future<Output = io::Result<()>> {
+        stop: impl Future<Output = ()> + Send,
+    ) -> impl Future<Output = io::Result<()>> + Send {
         let fresh_within = Some(limits::SNAPSHOT_AGE);
         let (access, desk) = (self.access, Some(desk));
         let router = router(ServerState { snapshots, access, controls, fresh_within, desk });
