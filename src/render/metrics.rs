@@ -314,6 +314,23 @@ fn whole(families: &mut Families, snapshot: &Snapshot) {
             .map(|s| gauge(vec![("scenario", s.scenario.id.clone())], ready(s.status)))
             .collect(),
     );
+    families.gauge(
+        "scenario_status",
+        "The state of a thing people do: 1 for the current one, 0 for the others.",
+        snapshot
+            .scenarios
+            .iter()
+            .flat_map(|s| {
+                ScenarioStatus::ALL.iter().map(|status| {
+                    let labels = vec![
+                        ("scenario", s.scenario.id.clone()),
+                        ("status", status.as_str().to_owned()),
+                    ];
+                    gauge(labels, truth(s.status == *status))
+                })
+            })
+            .collect(),
+    );
     let found =
         |cause: &Cause| snapshot.findings.iter().filter(|f: &&Finding| f.cause == *cause).count();
     families.gauge(
@@ -354,6 +371,14 @@ fn itself(families: &mut Families, snapshot: &Snapshot) {
         "How late measurements started.",
         vec![histogram(Vec::new(), &counters.lateness)],
     );
+    // Rules compare the age of results with it, whatever interval a configuration chose.
+    if let Some(interval) = snapshot.interval {
+        families.gauge(
+            "schedule_interval_seconds",
+            "Time between two measurements of a check.",
+            one(interval.as_secs_f64()),
+        );
+    }
     families.gauge("probes_in_flight", "Measurements running now.", one(counters.in_flight as f64));
     families.counter("probes_skipped_total", "Measurements skipped because the previous one of the same target was still running or waiting.", vec![counter(Vec::new(), counters.skipped)]);
     families.gauge(
