@@ -1,20 +1,14 @@
 //! The real Prometheus reads the metrics: its linter has no complaint, and a server of its own
 //! scrapes the daemon and answers for a failing check.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test stops where its world is not as it says"
-)]
 
 mod process;
 
-use std::net::SocketAddr;
-use std::path::Path;
 use std::process::Command;
 
 use process::daemon::Daemon;
-use process::loopback::{get, listener, refusing_port, web_server};
-use process::{Process, alone, folder, needs, until};
+use process::loopback::{listener, refusing_port, web_server};
+use process::prometheus::Prometheus;
+use process::{Process, alone, folder, needs};
 use serde_json::Value;
 
 /// A daemon with something that works, something that refuses and something of every kind that
@@ -48,46 +42,6 @@ fn promtool_has_no_complaint() {
         assert_eq!((checked.stdout.as_str(), checked.stderr.as_str()), ("", ""));
         daemon.stopped().expect(0);
     });
-}
-
-// ------------------------------------------------------------------------------- a real Prometheus
-
-/// A Prometheus that scrapes one address. Nobody else is in this namespace, so its port is free.
-struct Prometheus {
-    _process: Process,
-    address: SocketAddr,
-}
-
-impl Prometheus {
-    fn start(files: &Path) -> Self {
-        needs("prometheus", "prometheus");
-        let address = SocketAddr::from(([127, 0, 0, 1], 9090));
-        let mut command = Command::new("prometheus");
-        command.current_dir(files).args([
-            "--config.file=prometheus.yml",
-            "--storage.tsdb.path=data",
-            &format!("--web.listen-address={address}"),
-        ]);
-        let prometheus = Self { _process: Process::start(&mut command), address };
-        until("Prometheus is ready", || {
-            get(address, "/-/ready").filter(|answer| answer.status == 200)
-        });
-        prometheus
-    }
-
-    /// The series that a query gives now.
-    fn query(&self, query: &str) -> Vec<Value> {
-        let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
-        let answer = get(self.address, &format!("/api/v1/query?query={query}")).unwrap();
-        let answer: Value = serde_json::from_str(&answer.body).unwrap();
-        assert_eq!(answer["status"], "success", "{query}: {answer}");
-        answer["data"]["result"].as_array().unwrap().clone()
-    }
-
-    /// The series of a query that gives as many of them sooner or later.
-    fn answers(&self, query: &str, series: usize) -> Vec<Value> {
-        until(query, || Some(self.query(query)).filter(|result| result.len() == series))
-    }
 }
 
 #[test]

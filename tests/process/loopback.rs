@@ -62,12 +62,17 @@ pub(crate) fn web_server() -> u16 {
 
 /// Answers every question for an address with this one until the test ends; there is no IPv6.
 pub(crate) fn dns_server(address: Ipv4Addr) -> SocketAddr {
+    dns_server_that(move || address)
+}
+
+/// The same with an address that may change from question to question.
+pub(crate) fn dns_server_that(says: impl Fn() -> Ipv4Addr + Send + 'static) -> SocketAddr {
     let (socket, at) = mute_dns_server();
     thread::spawn(move || {
         let mut question = [0; 1024];
         loop {
             let Ok((length, from)) = socket.recv_from(&mut question) else { continue };
-            let Some(answer) = dns_answer(question.get(..length).unwrap(), address) else {
+            let Some(answer) = dns_answer(question.get(..length).unwrap(), says()) else {
                 continue;
             };
             let _ = socket.send_to(&answer, from);

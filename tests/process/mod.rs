@@ -13,6 +13,7 @@
 
 pub(crate) mod daemon;
 pub(crate) mod loopback;
+pub(crate) mod prometheus;
 
 use std::any::type_name;
 use std::io::Read;
