@@ -1,5 +1,5 @@
 # The two commands a newcomer needs: `make run` and `make test`.
-.PHONY: run test setup bench lab fuzz
+.PHONY: run test setup bench fleet lab fuzz
 
 run:
 	cargo run --release --locked -- serve
@@ -14,6 +14,11 @@ setup:
 # Figures that are printed, not asserted.
 bench:
 	cargo bench --locked
+
+# A hundred daemons and one Prometheus in a namespace: the figures of docs/fleet.md, a quarter of an hour.
+fleet: setup
+	cargo build --release --locked
+	scripts/fleet
 
 # Brings a world of the lab up and opens a shell on its client: make lab WORLD=five-faults.
 WORLD ?= healthy
