@@ -60,7 +60,7 @@ fn promtool_and_amtool_accept_every_file() {
     tool("amtool", "prometheus-alertmanager", &folder, &["check-config", "alertmanager.yml"]);
 }
 
-/// A file with its commented variants in force.
+/// A file with its commented variants in force; what is commented within them stays so.
 fn uncommented(text: &str) -> String {
     let lines = text.lines().map(|line| {
         // Two spaces before the sign: prose at the margin stays a comment.
@@ -72,7 +72,7 @@ fn uncommented(text: &str) -> String {
                 })
         });
         match variant {
-            Some(rest) => format!("  {}", rest.replacen("# ", "", 1)),
+            Some(rest) => format!("  {rest}"),
             None => line.to_owned(),
         }
     });
@@ -81,41 +81,89 @@ fn uncommented(text: &str) -> String {
 
 #[test]
 fn the_commented_variants_are_valid() {
-    // Prometheus wants jobs with different names, and one way to authenticate.
+    // Prometheus wants jobs with different names.
     let mut number = 0;
     let scrapes = uncommented(SCRAPES)
         .lines()
-        .filter(|line| !line.contains("authorization:"))
         .map(|line| {
             number += usize::from(line.contains("job_name"));
             line.replace("job_name: vnetprobe", &format!("job_name: job{number}")) + "\n"
         })
         .collect::<String>();
     assert!(number == 3 && scrapes.contains("\n    basic_auth:"), "{scrapes}");
-    let notifications = tickets_apart(NOTIFICATIONS);
     let files = folder(&[
         ("prometheus.yml", &scrapes),
-        ("token.yml", &with_token(&scrapes)),
-        ("alertmanager.yml", &notifications),
+        ("alertmanager.yml", &tickets_apart(NOTIFICATIONS)),
         ("vnetprobe.rules.yml", RULES),
     ]);
-    let check = ["check", "config", "--syntax-only"];
-    for file in ["prometheus.yml", "token.yml"] {
-        tool("promtool", "prometheus", files.path(), &[&check[..], &[file]].concat());
-    }
+    let promtool = ["check", "config", "--syntax-only", "prometheus.yml"];
+    tool("promtool", "prometheus", files.path(), &promtool);
     let amtool = ["check-config", "alertmanager.yml"];
     tool("amtool", "prometheus-alertmanager", files.path(), &amtool);
 }
 
-/// The variant with a bearer token instead of a password.
+/// The last of the commented jobs alone, with its files in the configuration's own folder.
+fn secured_scrape() -> String {
+    let text = uncommented(SCRAPES);
+    let (head, _) = text.split_once("alerting:\n").unwrap();
+    let (_, job) = text.rsplit_once("  - job_name:").unwrap();
+    let head = head.replace("30s", "1s");
+    format!("{head}scrape_configs:\n  - job_name:{job}").replace("/etc/prometheus/", "")
+}
+
+/// The same with a bearer token instead of a password.
 fn with_token(scrapes: &str) -> String {
-    let token = uncommented(SCRAPES);
-    let token = token.lines().find(|line| line.contains("authorization:")).unwrap();
-    scrapes
-        .lines()
-        .filter(|line| !line.contains("username:") && !line.contains("password_file:"))
-        .map(|line| if line.contains("basic_auth:") { token } else { line })
-        .fold(String::new(), |text, line| text + line + "\n")
+    let lines = scrapes.lines().filter_map(|line| {
+        if ["basic_auth:", "username:", "password_file:"].iter().any(|key| line.contains(key)) {
+            return None;
+        }
+        let sign = if line.contains("authorization:") { "# " } else { "" };
+        Some(line.replacen(sign, "", 1) + "\n")
+    });
+    lines.collect()
+}
+
+/// The secured job reads a daemon that wants TLS and says who asks; without either it does not.
+#[test]
+fn a_secured_daemon_is_scraped_with_a_password_or_a_token() {
+    alone(|| {
+        let secrets = folder(&[]);
+        certificate(secrets.path());
+        let (_listening, port) = listener();
+        // bcrypt of "a password", SHA-256 of "a token".
+        let daemon = Daemon::start(&format!(
+            "[workspace]\ncloud = \"none\"\n\n[web]\ncert_file = \"{0}/cert.pem\"\nkey_file = \"{0}/key.pem\"\n\
+             basic_auth_users = {{ prometheus = \"$2b$10$abcdefghijklmnopqrstuu3vNumR3RWJ7JJolGiBKkMLEqUfVHJ0C\" }}\n\
+             bearer_tokens = {{ scraper = \"e3316e2bafebb6103a3418e8778c0adc960d40213a03a7e7f4fcd3426ed807bf\" }}\n\n\
+             [[probe]]\nname = \"open\"\ntarget = \"tcp://127.0.0.1:{port}\"\n",
+            secrets.path().display()
+        ));
+        let vnets = format!("- targets: [\"{}\"]\n  labels: {{ vnet: {VNET} }}\n", daemon.address);
+        let certificate = fs::read_to_string(secrets.path().join("cert.pem")).unwrap();
+        let password = secured_scrape();
+        let token = with_token(&password);
+        assert!(
+            !token.contains("\n    basic_auth:") && token.contains("\n    authorization:"),
+            "{token}"
+        );
+        for (scrapes, secret, up) in
+            [(&password, "a password", 1), (&token, "a token", 1), (&token, "another token", 0)]
+        {
+            let files = folder(&[
+                ("prometheus.yml", scrapes),
+                ("vnetprobe.rules.yml", RULES),
+                ("vnetprobe-ca.pem", &certificate),
+                ("vnetprobe.password", secret),
+                ("vnetprobe.token", secret),
+            ]);
+            fs::create_dir(files.path().join("vnets")).unwrap();
+            fs::write(files.path().join("vnets/red.yml"), &vnets).unwrap();
+            let prometheus = Prometheus::start(files.path());
+            prometheus.answers(&format!("up{{job=\"vnetprobe\", vnet=\"{VNET}\"}} == {up}"), 1);
+            prometheus.answers("vnetprobe_build_info", up);
+        }
+        daemon.stopped().expect(0);
+    });
 }
 
 /// Alertmanager's configuration with its commented route, and a receiver for that.
@@ -126,6 +174,13 @@ fn tickets_apart(text: &str) -> String {
 }
 
 // ---------------------------------------------------------------------------- a world to look at
+
+/// Puts `cert.pem` and `key.pem` for loopback into a folder; they end in a week.
+fn certificate(folder: &Path) {
+    let arguments = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem \
+                     -out cert.pem -days 7 -subj /CN=service -addext subjectAltName=IP:127.0.0.1";
+    tool("openssl", "openssl", folder, &arguments.split(' ').collect::<Vec<_>>());
+}
 
 /// A service with a certificate that ends soon, until the value goes.
 struct TlsService {
@@ -138,30 +193,7 @@ impl TlsService {
     fn start() -> Self {
         let files = folder(&[]);
         let port = refusing_port();
-        tool(
-            "openssl",
-            "openssl",
-            files.path(),
-            &[
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-                "-nodes",
-                "-keyout",
-                "key.pem",
-                "-out",
-                "cert.pem",
-                "-days",
-                "7",
-                "-subj",
-                "/CN=service",
-                "-addext",
-                "subjectAltName=IP:127.0.0.1",
-            ],
-        );
+        certificate(files.path());
         let mut command = Command::new("openssl");
         command.current_dir(files.path()).args(["s_server", "-quiet", "-www"]);
         command.args(["-key", "key.pem", "-cert", "cert.pem"]);

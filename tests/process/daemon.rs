@@ -52,7 +52,9 @@ impl Daemon {
     fn start_as(mut command: Command, folder: TempDir) -> Self {
         let process = Process::start(command.current_dir(folder.path()));
         let said = process.says("  metrics: ");
-        let (_, after) = said.split_once("status page: http://").unwrap();
+        // http or https.
+        let (_, after) = said.split_once("status page: http").unwrap();
+        let after = after.trim_start_matches('s').strip_prefix("://").unwrap();
         let (address, _) = after.split_once('/').unwrap();
         Self { process, address: address.parse().unwrap(), folder }
     }
