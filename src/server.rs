@@ -21,6 +21,7 @@ mod openapi;
 mod pace;
 pub mod peer;
 mod problem;
+mod process;
 pub mod serve;
 pub mod tls;
 
@@ -149,8 +150,9 @@ fn view(query: Option<&str>) -> View {
 }
 
 async fn metrics_text(State(state): Shared) -> Response {
+    let process = process::now().map(|process| metrics::process_text(&process));
     let snapshot = state.snapshot().await;
-    typed(metrics::CONTENT_TYPE, metrics::text(&snapshot))
+    typed(metrics::CONTENT_TYPE, metrics::text(&snapshot) + &process.unwrap_or_default())
 }
 
 async fn report(State(state): Shared) -> Response {

@@ -33,19 +33,72 @@ pub fn text(snapshot: &Snapshot) -> String {
     families.encode()
 }
 
+/// What the system says of this process.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Process {
+    /// CPU time, user and system.
+    pub cpu_seconds: f64,
+    /// Memory that is in RAM.
+    pub resident_bytes: f64,
+    /// Memory that is mapped.
+    pub virtual_bytes: f64,
+    /// Open file descriptors.
+    pub open_fds: f64,
+    /// How many there may be.
+    pub max_fds: f64,
+    /// When it started, in seconds since 1970.
+    pub started_at: f64,
+}
+
+/// The metrics of a process, under the names that all exporters give them.
+pub fn process_text(process: &Process) -> String {
+    let Process { cpu_seconds, resident_bytes, virtual_bytes, open_fds, max_fds, started_at } =
+        *process;
+    let mut families = Families::default();
+    let mut cpu = Counter::default();
+    cpu.set_value(cpu_seconds);
+    let mut metric = Metric::default();
+    metric.set_counter(cpu);
+    families.add_as(
+        "process_cpu_seconds_total".to_owned(),
+        "Total user and system CPU time spent in seconds.",
+        MetricType::COUNTER,
+        vec![metric],
+    );
+    for (name, help, value) in [
+        ("resident_memory_bytes", "Resident memory size in bytes.", resident_bytes),
+        ("virtual_memory_bytes", "Virtual memory size in bytes.", virtual_bytes),
+        ("open_fds", "Number of open file descriptors.", open_fds),
+        ("max_fds", "Maximum number of open file descriptors.", max_fds),
+        (
+            "start_time_seconds",
+            "Start time of the process since unix epoch in seconds.",
+            started_at,
+        ),
+    ] {
+        let metrics = vec![gauge(Vec::new(), value)];
+        families.add_as(format!("process_{name}"), help, MetricType::GAUGE, metrics);
+    }
+    families.encode()
+}
+
 #[derive(Default)]
 struct Families {
     families: Vec<MetricFamily>,
 }
 
 impl Families {
-    /// Adds a family; one without a sample is left out, as the format asks.
     fn add(&mut self, name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) {
+        self.add_as(format!("vnetprobe_{name}"), help, kind, metrics);
+    }
+
+    /// Adds a family; one without a sample is left out, as the format asks.
+    fn add_as(&mut self, name: String, help: &str, kind: MetricType, metrics: Vec<Metric>) {
         if metrics.is_empty() {
             return;
         }
         let mut family = MetricFamily::default();
-        family.set_name(format!("vnetprobe_{name}"));
+        family.set_name(name);
         family.set_help(help.to_owned());
         family.set_field_type(kind);
         family.set_metric(metrics);
