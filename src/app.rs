@@ -4,6 +4,7 @@ mod daemon;
 mod desk;
 mod interrupt;
 mod log;
+mod notify;
 mod reload;
 mod web;
 

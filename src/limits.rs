@@ -56,6 +56,8 @@ pub const SOURCES_WATCH: Duration = Duration::from_secs(5);
 pub const SNAPSHOT_AGE: Duration = Duration::from_secs(4);
 /// How long a request waits for the snapshot that follows such an old one.
 pub const NEXT_SNAPSHOT: Duration = Duration::from_secs(2);
+/// At most this often the service manager is told how the daemon stands.
+pub const NOTIFY_EVERY: Duration = Duration::from_secs(2);
 /// How long a stopping daemon waits for open HTTP requests.
 pub const DRAIN: Duration = Duration::from_secs(2);
 

@@ -76,6 +76,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("maud", &["src/render/page"]),
     ("prometheus", &["src/render/metrics.rs"]),
     ("indicatif", &["src/app/console.rs"]),
+    ("sd_notify", &["src/app/notify.rs"]),
     ("tracing", &["src/app", "src/server", "src/cli.rs"]),
     ("tracing_subscriber", &["src/app/log.rs"]),
     ("anyhow", &[]),

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::desk::Front;
 use super::log::{self, Levels};
 use super::reload::Reloader;
-use super::{Refusal, interrupt, load, planned, prepare, runtime, web};
+use super::{Refusal, interrupt, load, notify, planned, prepare, runtime, web};
 use crate::cli::{self, Exit, ServeArgs};
 use crate::engine::Engine;
 use crate::host;
@@ -62,8 +62,10 @@ pub(super) fn serve(args: &ServeArgs) -> Result<Exit, Refusal> {
                 async {
                     tokio::select! {
                         () = first_signal => {}
-                        () = log::follow(snapshots) => {}
+                        () = log::follow(snapshots.clone()) => {}
+                        () = notify::report(snapshots) => {}
                     }
+                    notify::stopping();
                     info!("stopping");
                     stop.send_replace(true);
                 }

@@ -13,7 +13,7 @@ use tracing::warn;
 
 use super::desk::Front;
 use super::interrupt::{self, Hangups};
-use super::{Refusal, load, planned, prepare};
+use super::{Refusal, load, notify, planned, prepare};
 use crate::cli::ConfigArgs;
 use crate::config;
 use crate::config::Config;
@@ -136,7 +136,9 @@ impl Reloader {
             while let Ok(Reload { reply }) = asked.try_recv() {
                 waiting.push(reply);
             }
+            notify::reloading().await;
             let answer = self.reload(reason).await;
+            notify::reloaded(&answer).await;
             for reply in waiting {
                 // Whoever asked may have gone.
                 let _ = reply.send(answer.clone());
