@@ -236,11 +236,7 @@ fn prepare(
     let (stores, notes) = RootStores::load(&pems).map_err(Refusal::usage)?;
     let mut machine = machine;
     machine.ca_files.clone_from(&settings.ca_files);
-    machine.troubles.extend(
-        notes
-            .into_iter()
-            .map(|note| format!("failed to read a part of this machine's trust store: {note}")),
-    );
+    machine.troubles.extend(notes);
     let (routes, notes) =
         Routes::new(settings.proxy.as_ref(), &settings.no_proxy, &host::proxy_environment());
     machine.proxy = routes.shown();

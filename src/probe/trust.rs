@@ -45,13 +45,23 @@ impl RootStores {
     /// machine without one is worth probing from, too.
     pub fn load(ca_files: &[(PathBuf, Vec<u8>)]) -> Result<(Self, Vec<String>), String> {
         let native = rustls_native_certs::load_native_certs();
-        let mut notes: Vec<String> =
-            native.errors.iter().map(|error| printable(&error.to_string())).collect();
+        let partly = "failed to read a part of this machine's trust store";
+        let mut notes: Vec<String> = native
+            .errors
+            .iter()
+            .map(|error| format!("{partly}: {}", printable(&error.to_string())))
+            .collect();
         let mut host = RootCertStore::empty();
         let (_, ignored) = host.add_parsable_certificates(native.certs);
         if ignored > 0 {
-            notes
-                .push(format!("{ignored} certificates of this machine's trust store are unusable"));
+            notes.push(format!("{partly}: {ignored} certificates are unusable"));
+        }
+        if host.is_empty() {
+            // A scratch image, for example.
+            notes.push(
+                "this machine has no trust store: certificates are judged by tls.ca_files and Mozilla's roots"
+                    .to_owned(),
+            );
         }
         let mut configured = (!ca_files.is_empty()).then(RootCertStore::empty);
         if let Some(store) = &mut configured {
