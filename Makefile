@@ -1,5 +1,5 @@
 # The two commands a newcomer needs: `make run` and `make test`.
-.PHONY: run test setup bench fleet lab fuzz static deb container
+.PHONY: run test setup bench fleet lab fuzz static deb image container
 
 run:
 	cargo run --release --locked -- serve
@@ -32,17 +32,23 @@ fuzz:
 # What is deployed is one static binary: nothing of the machine it runs on is needed (deploy/README.md).
 PROFILE ?= release
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
-STATIC := target/$(HOST)/$(patsubst dev,debug,$(PROFILE))/vnetprobe
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+STATIC := $(TARGET_DIR)/$(HOST)/$(patsubst dev,debug,$(PROFILE))/vnetprobe
 VERSION ?= $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 # Without --target the flag would reach the procedural macros, which cannot be static.
 static:
 	RUSTFLAGS="-C target-feature=+crt-static" cargo build --locked --profile $(PROFILE) --target $(HOST)
 	@echo $(STATIC)
 
-# target/debian/vnetprobe_VERSION_ARCHITECTURE.deb
+# TARGET_DIR/debian/vnetprobe_VERSION_ARCHITECTURE.deb
 deb: static
-	cargo deb --locked --no-build --target $(HOST) --profile $(PROFILE) --deb-version $(VERSION) --output target/debian/
+	cargo deb --locked --quiet --no-build --target $(HOST) --profile $(PROFILE) $(DEB_FLAGS) --output $(TARGET_DIR)/debian/
 
-# The image vnetprobe:VERSION in the local storage of buildah.
-container: static
-	buildah build --build-arg BINARY=$(STATIC) --tag vnetprobe:$(VERSION) --file deploy/Containerfile .
+# The folder that the image is made of, then the image itself in the local storage of buildah.
+image: static
+	install -D -m 755 $(STATIC) $(TARGET_DIR)/image/usr/bin/vnetprobe
+	install -D -m 644 probes.toml $(TARGET_DIR)/image/etc/vnetprobe/probes.toml
+	install -D -m 644 -t $(TARGET_DIR)/image/usr/share/doc/vnetprobe LICENSE-MIT LICENSE-APACHE
+
+container: image
+	buildah build --tag vnetprobe:$(VERSION) --file deploy/Containerfile $(TARGET_DIR)/image

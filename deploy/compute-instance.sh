@@ -70,7 +70,7 @@ Description=vnetprobe: reachability of an Azure Machine Learning workspace
 [Service]
 Type=notify
 ExecStart="$binary" serve --config "$config"
-ExecReload=/bin/kill -HUP \$MAINPID
+ExecReload=/bin/sh -c 'kill -HUP \$MAINPID'
 Restart=on-failure
 RestartSec=5
 RestartPreventExitStatus=2

@@ -3,6 +3,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,
     reason = "a test reads and renews files of the source tree"
@@ -11,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process;
 
 use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
@@ -49,25 +51,42 @@ fn command() -> Command {
     command
 }
 
+/// One page: clap's own sections, then the text after the options as it was typed.
+fn page(command: &Command) -> Vec<u8> {
+    let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
+    // The package has a version; a page that repeats it would change with every release.
+    let shown = command.clone().version(None).name(&*Box::leak(name.clone().into_boxed_str()));
+    let man = clap_mangen::Man::new(shown)
+        .title(name.to_uppercase())
+        .source("vnetprobe")
+        .manual("User Commands")
+        .date("");
+    let mut page = Vec::new();
+    man.render_title(&mut page).unwrap();
+    man.render_name_section(&mut page).unwrap();
+    man.render_synopsis_section(&mut page).unwrap();
+    man.render_description_section(&mut page).unwrap();
+    man.render_options_section(&mut page).unwrap();
+    if command.has_subcommands() {
+        man.render_subcommands_section(&mut page).unwrap();
+    }
+    let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let escaped = after.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
+    let (codes, examples) = escaped.split_once("Examples:\n").expect("examples after the options");
+    if !codes.trim().is_empty() {
+        page.extend(format!(".SH \"EXIT STATUS\"\n{}\n", codes.trim()).into_bytes());
+    }
+    page.extend(format!(".SH EXAMPLES\n.nf\n{examples}\n.fi\n").into_bytes());
+    page
+}
+
 #[test]
 fn man_pages() {
-    // The version is the package's, so that a release does not touch every page.
-    fn page(command: &Command, pages: &mut BTreeMap<String, Vec<u8>>) {
-        let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
-        let man = clap_mangen::Man::new(command.clone().version("").name(&*Box::leak(name.clone().into_boxed_str())))
-            .title(name.to_uppercase())
-            .source("vnetprobe")
-            .manual("User Commands")
-            .date("");
-        let mut content = Vec::new();
-        man.render(&mut content).unwrap();
-        pages.insert(format!("{name}.1"), content);
-        for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
-            page(below, pages);
-        }
+    let command = command();
+    let mut pages = BTreeMap::from([("vnetprobe.1".to_owned(), page(&command))]);
+    for below in command.get_subcommands() {
+        pages.insert(format!("vnetprobe-{}.1", below.get_name()), page(below));
     }
-    let mut pages = BTreeMap::new();
-    page(&command(), &mut pages);
     compare("man", &pages);
 }
 
@@ -88,17 +107,37 @@ fn shell_completions() {
 }
 
 #[test]
-fn every_page_has_examples_and_is_clean_for_man() {
+fn the_pages_are_clean_for_man() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/man");
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let text = fs::read_to_string(&path).unwrap();
-        assert!(text.contains("Examples:") || text.contains("EXAMPLES"), "{path:?} has no examples");
-        let said = std::process::Command::new("groff")
+        let said = process::Command::new("groff")
             .args(["-man", "-Tutf8", "-ww", "-z"])
             .arg(&path)
             .output()
             .unwrap_or_else(|error| panic!("groff: {error}; apt-get install groff-base"));
-        assert!(said.status.success() && said.stderr.is_empty(), "{path:?}: {}", String::from_utf8_lossy(&said.stderr));
+        let warnings = String::from_utf8_lossy(&said.stderr);
+        assert!(said.status.success() && warnings.is_empty(), "{path:?}: {warnings}");
+    }
+}
+
+#[test]
+fn bash_completes_commands_options_and_values() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/completions/vnetprobe.bash");
+    for (typed, wanted) in [
+        (&["vnetprobe", "ser"][..], "serve"),
+        (&["vnetprobe", "check", "--form"], "--format"),
+        (&["vnetprobe", "check", "--format", "j"], "json junit"),
+    ] {
+        let ask = "source \"$1\"; shift; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1))
+            _vnetprobe vnetprobe \"${@: -1}\" \"${@: -2:1}\"; echo \"${COMPREPLY[*]}\"";
+        let said = process::Command::new("bash")
+            .args(["--norc", "-c", ask, "bash"])
+            .arg(&script)
+            .args(typed)
+            .output()
+            .unwrap();
+        let answer = String::from_utf8_lossy(&said.stdout);
+        assert_eq!(answer.trim(), wanted, "{typed:?}: {}", String::from_utf8_lossy(&said.stderr));
     }
 }

@@ -81,6 +81,11 @@ pub(crate) fn alone<Body: FnOnce()>(body: Body) {
     );
 }
 
+/// Whether this is the test's body in its own namespace, not the test program that started it.
+pub(crate) fn is_alone() -> bool {
+    std::env::var_os(ALONE).is_some()
+}
+
 fn is_privileged() -> bool {
     static PRIVILEGED: OnceLock<bool> = OnceLock::new();
     *PRIVILEGED.get_or_init(|| {
