@@ -19,7 +19,11 @@ fn the_binary_runs_in_an_empty_root() {
         let enter = |arguments: &[&str]| {
             let mut command = Command::new("chroot");
             command.args(["--userspec=65532:65532", "--groups="]).arg(&built.image);
-            command.arg("/usr/bin/vnetprobe").args(arguments).env_clear();
+            command
+                .arg("/usr/bin/vnetprobe")
+                .args(arguments)
+                .env_clear()
+                .env("PATH", "/usr/sbin:/usr/bin");
             command
         };
         let plan = Process::start(&mut enter(&["plan", "--set", "region=usgovvirginia"]))

@@ -24,7 +24,10 @@ impl Transcript<'_> {
     #[track_caller]
     fn types(&mut self, command: &str) -> String {
         let output = self.machine.run(command).stdout;
-        writeln!(self.text, "```console\n# {command}\n{}\n```", output.trim_end()).unwrap();
+        // Progress that a terminal would have overwritten.
+        let shown = output.lines().filter(|line| !line.starts_with("(Reading database"));
+        let shown: String = shown.map(|line| format!("{}\n", line.trim_end())).collect();
+        writeln!(self.text, "```console\n# {command}\n{shown}```").unwrap();
         output
     }
 
@@ -93,11 +96,16 @@ fn first_day(machine: &Machine) {
 
     user.says("Edit five lines: what is the workspace called?");
     user.types(
-        "sed -i -e 's/^# region = .*/region = \"usgovvirginia\"/' -e 's/^# name = .*/name = \"mlw-research\"/' \
-         -e 's/^# storage_account = .*/storage_account = \"mlstore\"/' -e 's/^# key_vault = .*/key_vault = \"mlvault\"/' \
-         -e 's/^# container_registry = .*/container_registry = \"mlacr\"/' /etc/vnetprobe/probes.toml",
+        "sed -i '/^.workspace/,/^.network/ {
+    s/^# region = .*/region = \"usgovvirginia\"/
+    s/^# name = .*/name = \"mlw-research\"/
+    s/^# storage_account = .*/storage_account = \"mlstore\"/
+    s/^# key_vault = .*/key_vault = \"mlvault\"/
+    s/^# container_registry = .*/container_registry = \"mlacr\"/
+}' /etc/vnetprobe/probes.toml",
     );
-    let five = user.types("grep -nE '^(region|name|storage_account|key_vault|container_registry) = ' /etc/vnetprobe/probes.toml");
+    let five = user
+        .types("diff /usr/share/doc/vnetprobe/probes.toml /etc/vnetprobe/probes.toml | grep '^>'");
     assert_eq!(five.lines().count(), 5, "{five}");
     assert!(user.types("vnetprobe validate").contains("ok"));
     user.types("systemctl restart vnetprobe");
@@ -106,13 +114,15 @@ fn first_day(machine: &Machine) {
     machine.comes_to("curl -sS http://127.0.0.1:19115/-/ready", "ready");
     let finding = "mlstore.blob.core.usgovcloudapi.net";
     machine.comes_to("curl -sS http://127.0.0.1:19115/api/v1/findings", finding);
-    let page = user.types("curl -sS http://127.0.0.1:19115/ | grep -o '<title>[^<]*' ");
+    let page = user.types("curl -sS http://127.0.0.1:19115/ | grep -o '<title>[^<]*'");
     assert!(page.contains("vnetprobe"), "{page}");
-    assert!(user.types("systemctl show --property=StatusText vnetprobe").contains("block"));
+    let status = "systemctl show --property=StatusText vnetprobe";
+    machine.comes_to(status, " block");
+    user.types(status);
     let found = user.types("vnetprobe check --host 'mlstore.blob.*' | head -20");
     assert!(found.contains(finding), "{found}");
 
-    user.says("The metrics, and the alert that a Prometheus with two lines of configuration makes of them.");
+    user.says("The metrics, and the alert that a Prometheus makes of them which scrapes this address and has one rule: `alert: ScenarioBlocked`, `expr: vnetprobe_scenario_ready == 0`.");
     let metrics =
         user.types("curl -sS http://127.0.0.1:19115/metrics | grep '^vnetprobe_scenario_ready'");
     assert!(metrics.lines().any(|line| line.ends_with(" 0")), "{metrics}");
