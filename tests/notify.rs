@@ -89,6 +89,25 @@ fn the_watchdog_is_fed_again_and_again() {
 }
 
 #[test]
+fn a_reload_begins_and_ends_whatever_comes_of_it() {
+    alone(|| {
+        let manager = Manager::new();
+        let daemon = manager.starts(&[]);
+        manager.hears_until("READY=1");
+        daemon.signal("HUP");
+        let begun = manager.hears_until("RELOADING=1");
+        assert!(begun.contains("\nMONOTONIC_USEC="), "{begun}");
+        manager.hears_until("READY=1");
+        std::fs::write(manager.folder.path().join("probes.toml"), "mistake = 1").unwrap();
+        daemon.signal("HUP");
+        manager.hears_until("RELOADING=1");
+        manager.hears_until("READY=1");
+        daemon.signal("TERM");
+        daemon.ended().expect(0);
+    });
+}
+
+#[test]
 fn a_manager_that_is_not_there_stops_nothing() {
     alone(|| {
         let manager = Manager::new();

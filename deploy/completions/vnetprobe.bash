@@ -171,7 +171,7 @@ _vnetprobe() {
             return 0
             ;;
         vnetprobe__subcmd__serve)
-            opts="-h --config --set --listen --help"
+            opts="-h --config --set --listen --log-level --log-format --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -187,6 +187,14 @@ _vnetprobe() {
                     ;;
                 --listen)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-level)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "auto human json journald" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -60,8 +60,13 @@ complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand probe" -l strict -d 
 complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand probe" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand serve" -l config -d 'Configuration file [default: ./probes.toml, then /etc/vnetprobe/probes.toml, then the built-in one]' -r -F
 complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand serve" -l set -d 'One parameter, for example region=usgovvirginia or schedule.interval=30s' -r
-complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand serve" -l listen -d 'Address and port of the page [default: web.listen, 127.0.0.1:19115]' -r
-complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand serve" -s h -l help -d 'Print help'
+complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand serve" -l listen -d 'Address and port of the page, or unix:PATH (repeatable) [default: web.listen, 127.0.0.1:19115]' -r
+complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand serve" -l log-level -d 'Least serious lines that are logged; it can be changed while the daemon runs' -r
+complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand serve" -l log-format -d 'Form of log lines [auto: fields for systemd\'s journal when it listens, else lines for people]' -r -f -a "auto\t'The one that fits where they go'
+human\t'For people'
+json\t'One object a line'
+journald\t'Fields in systemd\'s journal'"
+complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand plan" -l config -d 'Configuration file [default: ./probes.toml, then /etc/vnetprobe/probes.toml, then the built-in one]' -r -F
 complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand plan" -l set -d 'One parameter, for example region=usgovvirginia or schedule.interval=30s' -r
 complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand plan" -l format -d 'Form of the plan' -r -f -a "table\t'For a terminal'

@@ -62,9 +62,11 @@ Register-ArgumentCompleter -Native -CommandName 'vnetprobe' -ScriptBlock {
         'vnetprobe;serve' {
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Configuration file [default: ./probes.toml, then /etc/vnetprobe/probes.toml, then the built-in one]')
             [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'One parameter, for example region=usgovvirginia or schedule.interval=30s')
-            [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'Address and port of the page [default: web.listen, 127.0.0.1:19115]')
-            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
-            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'Address and port of the page, or unix:PATH (repeatable) [default: web.listen, 127.0.0.1:19115]')
+            [CompletionResult]::new('--log-level', '--log-level', [CompletionResultType]::ParameterName, 'Least serious lines that are logged; it can be changed while the daemon runs')
+            [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'Form of log lines [auto: fields for systemd''s journal when it listens, else lines for people]')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
         'vnetprobe;plan' {

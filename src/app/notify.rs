@@ -44,18 +44,12 @@ pub(super) fn stopping() {
 
 /// Tells that a new configuration is being read.
 pub(super) async fn reloading() {
-    let message = format!("RELOADING=1\n{}STATUS=Reading the new configuration.", since());
-    let _ = tokio::task::spawn_blocking(move || send(&message)).await;
+    let _ = tokio::task::spawn_blocking(|| send(&format!("RELOADING=1{}", since()))).await;
 }
 
 /// Tells that the new configuration is in force, or the old one still is.
-pub(super) async fn reloaded(answer: &Result<String, String>) {
-    let said = match answer {
-        Ok(done) => done,
-        Err(_) => "The new configuration was refused; the old one is in force.",
-    };
-    let message = format!("READY=1\nSTATUS={said}");
-    let _ = tokio::task::spawn_blocking(move || send(&message)).await;
+pub(super) async fn reloaded() {
+    let _ = tokio::task::spawn_blocking(|| send("READY=1")).await;
 }
 
 /// How long to wait after each message: four within the time the watchdog allows.
@@ -102,7 +96,7 @@ fn watchdog() -> Option<Duration> {
 /// The line that tells when a reload began.
 #[cfg(unix)]
 fn since() -> String {
-    sd_notify::NotifyState::monotonic_usec_now().map(|now| format!("{now}\n")).unwrap_or_default()
+    sd_notify::NotifyState::monotonic_usec_now().map(|now| format!("\n{now}")).unwrap_or_default()
 }
 
 #[cfg(not(unix))]

@@ -138,7 +138,7 @@ impl Reloader {
             }
             notify::reloading().await;
             let answer = self.reload(reason).await;
-            notify::reloaded(&answer).await;
+            notify::reloaded().await;
             for reply in waiting {
                 // Whoever asked may have gone.
                 let _ = reply.send(answer.clone());

@@ -108,7 +108,7 @@ fn first_day(machine: &Machine) {
         .types("diff /usr/share/doc/vnetprobe/probes.toml /etc/vnetprobe/probes.toml | grep '^>'");
     assert_eq!(five.lines().count(), 5, "{five}");
     assert!(user.types("vnetprobe validate").contains("ok"));
-    user.types("systemctl restart vnetprobe");
+    user.types("systemctl reload vnetprobe");
 
     user.says("Look. The page is for a browser (`ssh -L 19115:127.0.0.1:19115 jump-box`); the service says it in a line.");
     machine.comes_to("curl -sS http://127.0.0.1:19115/-/ready", "ready");
