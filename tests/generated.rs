@@ -4,7 +4,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     clippy::disallowed_methods,
     reason = "a test reads and renews files of the source tree"
 )]
@@ -34,12 +33,17 @@ fn compare(folder: &str, expected: &BTreeMap<String, Vec<u8>>) {
     let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
     let mut names: Vec<String> = there.iter().map(name).collect();
     names.sort();
-    assert_eq!(names, expected.keys().cloned().collect::<Vec<_>>(), "files in {folder:?}");
+    assert_eq!(
+        names,
+        expected.keys().cloned().collect::<Vec<_>>(),
+        "files in {}",
+        folder.display()
+    );
     for (name, content) in expected {
         let committed = fs::read(folder.join(name)).unwrap();
         assert!(
             &committed == content,
-            "{folder:?}/{name} is not what the command line says: UPDATE_EXPECT=1 cargo test --test generated"
+            "deploy: {name} is not what the command line says: UPDATE_EXPECT=1 cargo test --test generated"
         );
     }
 }

@@ -1,6 +1,11 @@
 //! What a service manager is told: the daemon runs with a real socket where systemd's would be.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where its world is not as it says")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test stops where its world is not as it says, and it makes that world"
+)]
 
 mod process;
 

@@ -1,5 +1,5 @@
 //! The static binary, the package and the image's folder, made by the commands that people type.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test makes its world")]
+#![expect(clippy::unwrap_used, reason = "a test makes its world")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,6 +1,7 @@
 //! The unit, the manifests, the cloud-init and the setup script, each judged by the tool that reads it.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::disallowed_methods,
     reason = "a test makes its world"

@@ -1,5 +1,4 @@
 //! The static binary needs nothing of its machine, and the image is that binary alone.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test makes its world")]
 
 use std::process::Command;
 

@@ -25,9 +25,11 @@ impl Transcript<'_> {
     fn types(&mut self, command: &str) -> String {
         let output = self.machine.run(command).stdout;
         // Progress that a terminal would have overwritten.
-        let shown = output.lines().filter(|line| !line.starts_with("(Reading database"));
-        let shown: String = shown.map(|line| format!("{}\n", line.trim_end())).collect();
-        writeln!(self.text, "```console\n# {command}\n{shown}```").unwrap();
+        writeln!(self.text, "```console\n# {command}").unwrap();
+        for line in output.lines().filter(|line| !line.starts_with("(Reading database")) {
+            writeln!(self.text, "{}", line.trim_end()).unwrap();
+        }
+        writeln!(self.text, "```").unwrap();
         output
     }
 
@@ -72,13 +74,13 @@ scrape_configs:
     static_configs: [{ targets: ["127.0.0.1:19115"] }]
 "#;
 
-const RULES: &str = r#"
+const RULES: &str = r"
 groups:
   - name: vnetprobe
     rules:
       - alert: ScenarioBlocked
         expr: vnetprobe_scenario_ready == 0
-"#;
+";
 
 fn first_day(machine: &Machine) {
     let mut user = Transcript { machine, text: String::new() };
@@ -185,13 +187,13 @@ fn next(machine: &Machine, built: &Built, version: &str, changed: bool) {
     .unwrap();
     if changed {
         let config = tree.join("etc/vnetprobe/probes.toml");
-        let text = fs::read_to_string(&config).unwrap();
-        fs::write(&config, text + "\n# Shipped later.\n").unwrap();
+        let shipped = fs::read_to_string(&config).unwrap();
+        fs::write(&config, shipped + "\n# Shipped later.\n").unwrap();
     }
     let to = machine.path("/root/next.deb");
-    let mut build = Command::new("dpkg-deb");
-    build.args(["--root-owner-group", "-Zgzip", "-z1", "-b"]).arg(&tree).arg(&to);
-    assert!(build.output().unwrap().status.success());
+    let mut pack = Command::new("dpkg-deb");
+    pack.args(["--root-owner-group", "-Zgzip", "-z1", "-b"]).arg(&tree).arg(&to);
+    assert!(pack.output().unwrap().status.success());
 }
 
 fn later_life(machine: &Machine, built: &Built) {
