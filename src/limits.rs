@@ -167,8 +167,14 @@ pub const FINDING_EVIDENCE: usize = 5;
 pub const SENTENCE_HOSTS: usize = 3;
 /// How much of a body one sentence quotes, in characters.
 pub const SENTENCE_CHARS: usize = 80;
-/// Above this number of checks, evidence of passing ones is on their own pages only.
-pub const PAGE_EVIDENCE_CHECKS: usize = 300;
+/// Above this number of checks, the page folds groups in which all passes.
+pub const PAGE_OPEN_CHECKS: usize = 200;
+/// Events that the page lists at once, before the rest is folded.
+pub const PAGE_EVENTS_OPEN: usize = 10;
+/// Events on the status page in all.
+pub const PAGE_EVENTS: usize = 60;
+/// Failures with their evidence on the page of a check.
+pub const PAGE_FAILURES: usize = 10;
 /// Certificate names that the page shows before the rest is only counted.
 pub const PAGE_CERTIFICATE_NAMES: usize = 6;
 /// From this many hosts on that fail alike, what they share is the likelier fault than each of them.
@@ -237,3 +243,9 @@ pub const BLACKBOX_BODY_BYTES: usize = 512 * 1024;
 pub const SCRAPE_MARGIN: Duration = Duration::from_millis(500);
 /// When a caller who met a full house should try again.
 pub const ADHOC_RETRY: Duration = Duration::from_secs(5);
+/// Most pages that are updated live at the same time.
+pub const EVENT_STREAMS: usize = 256;
+/// A live page is told of something new at most this often.
+pub const EVENTS_EVERY: Duration = Duration::from_secs(1);
+/// A quiet stream says this often that it lives, so that proxies and pages keep it.
+pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);

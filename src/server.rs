@@ -14,11 +14,13 @@ mod blackbox;
 mod body;
 pub mod control;
 pub mod desk;
+mod events;
 mod guard;
 mod limit;
 pub mod listen;
 mod openapi;
 mod pace;
+mod pages;
 pub mod peer;
 mod problem;
 mod process;
@@ -30,10 +32,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
@@ -42,7 +44,7 @@ use tokio::time::timeout;
 use crate::limits;
 use crate::model::printable;
 use crate::render::metrics;
-use crate::render::page::{self, View};
+use crate::render::page;
 use crate::snapshot::Snapshot;
 use crate::wire;
 
@@ -100,8 +102,12 @@ pub fn router(state: ServerState) -> Router {
     let state = Arc::new(state);
     let probing = probing.map(|desk| adhoc::routes(&state, desk)).unwrap_or_default();
     let routes = Router::new()
-        .route("/", get(overview))
-        .route("/checks/{id}", get(check_page))
+        .route("/", get(pages::overview))
+        .route("/checks/{id}", get(pages::check))
+        .route("/report.html", get(pages::html_file))
+        .route("/report.md", get(pages::markdown_file))
+        .route("/report.json", get(pages::json_file))
+        .route("/api/v1/events", events::route())
         .route("/metrics", get(metrics_text))
         .route("/api/v1/report", get(report))
         .route("/api/v1/checks/{id}", get(check_json))
@@ -126,27 +132,7 @@ pub fn guarded(routes: Router, state: Arc<ServerState>) -> Router {
         .layer(from_fn(body::read))
         .layer(from_fn_with_state(Arc::clone(&state), auth::admit))
         .layer(from_fn_with_state(state, guard::guard))
-        .layer(from_fn_with_state(guard::policy(page::STYLE), guard::secure))
-}
-
-async fn overview(State(state): Shared, RawQuery(query): RawQuery) -> Html<String> {
-    let snapshot = state.snapshot().await;
-    Html(page::overview_as(&snapshot, view(query.as_deref())))
-}
-
-async fn check_page(
-    State(state): Shared,
-    id: Result<Path<String>, PathRejection>,
-    RawQuery(query): RawQuery,
-) -> Response {
-    let Ok(Path(id)) = id else { return odd_path() };
-    let snapshot = state.snapshot().await;
-    page::check_as(&snapshot, &id, view(query.as_deref()))
-        .map_or_else(|| no_such_check(&id), |page| Html(page).into_response())
-}
-
-fn view(query: Option<&str>) -> View {
-    query.map(View::of_query).unwrap_or_default()
+        .layer(from_fn_with_state(guard::policy(page::STYLE, page::SCRIPT), guard::secure))
 }
 
 async fn metrics_text(State(state): Shared) -> Response {

@@ -109,12 +109,12 @@ fuzz_target!(|data: &[u8]| {
         ("junit", junit::report(&snapshot)),
         ("metrics", metrics::text(&snapshot)),
         ("report", wire::report_json(&snapshot)),
-        ("page", page::overview(&snapshot)),
-        ("page of the check", page::check(&snapshot, "row@host").expect("a page")),
+        ("page", page::overview(&snapshot).replace(page::SCRIPT, "")),
+        ("page of the check", page::check(&snapshot, "row@host").expect("a page").replace(page::SCRIPT, "")),
     ] {
         assert_plain(name, &text);
         if name.starts_with("page") {
-            assert!(!text.contains("<script"), "{name}");
+            assert_eq!(text.matches("<script").count(), 1, "{name} has a script besides our own");
         }
     }
 });

@@ -1,25 +1,33 @@
-//! The status page and the page of one check, as HTML that needs nothing else.
+//! The status page, the page of one check and the report as one file: HTML that needs nothing else.
 //!
 //! Pure: the same snapshot gives the same bytes, because ages count from the snapshot's own time.
-//! Links are relative, so the pages also work below a path of a reverse proxy.
+//! Links are relative, so the pages also work below a path of a reverse proxy. Everything is there
+//! without the script; it adds the filter, copy buttons and live updates.
 
+mod changes;
 mod checks;
 mod evidence;
 mod findings;
 mod glossary;
+mod notices;
 mod one_check;
+mod path;
 pub(super) mod phrases;
 mod probe_form;
 mod scenarios;
+mod strip;
 mod tls;
 mod top;
 mod words;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::finding::Finding;
+use crate::journal::Event;
 use crate::render::headline::Headline;
 use crate::snapshot::{CheckReport, Snapshot};
 
@@ -27,8 +35,13 @@ use words::{Tone, count, moment, shapes};
 
 /// The style sheet inside every page, for the hash in the Content-Security-Policy.
 pub const STYLE: &str = include_str!("page/page.css");
+/// The script at the end of every page, likewise.
+pub const SCRIPT: &str = include_str!("page/page.js");
 
-/// Seconds until a page is fetched again: while the first round runs, and later.
+/// What the report as a file forbids itself: it needs no script and no other resource.
+const FILE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+
+/// Seconds until a page without script is fetched again: while the first round runs, and later.
 const REFRESH_SECONDS: (u32, u32) = (15, 30);
 
 /// How a reader wants the page.
@@ -38,13 +51,23 @@ pub struct View {
     pub hold: bool,
     /// Everything that can be folded is unfolded, for searching and printing.
     pub all: bool,
+    /// When it is read, to tell that nothing new was published for long; absent where nobody knows.
+    pub now: Option<Timestamp>,
+    /// It is a file of its own: nothing to fetch, no other page to go to.
+    file: bool,
 }
 
 impl View {
     /// Reads the query of a request; unknown words are ignored.
     pub fn of_query(query: &str) -> Self {
         let says = |word| query.split('&').any(|part| part.split('=').next() == Some(word));
-        Self { hold: says("hold"), all: says("all") }
+        Self { hold: says("hold"), all: says("all"), ..Self::default() }
+    }
+
+    /// The same, read at this moment.
+    #[must_use]
+    pub fn read_at(self, now: Timestamp) -> Self {
+        Self { now: Some(now), ..self }
     }
 
     /// The query that asks for it, for links.
@@ -68,10 +91,13 @@ pub fn overview_as(snapshot: &Snapshot, view: View) -> String {
     let page = Page::new(snapshot, view, "./");
     let headline = Headline::of(snapshot);
     let main = html! {
+        (notices::section(&page))
         (top::hero(&page, &headline))
+        (findings::index(&page))
         (scenarios::cards(&page))
         (findings::section(&page))
         (checks::section(&page))
+        (changes::section(&page))
         (glossary::uncovered(&page))
         (glossary::causes(&page, &glossary::causes_of(snapshot), None))
     };
@@ -79,18 +105,29 @@ pub fn overview_as(snapshot: &Snapshot, view: View) -> String {
     page.document(&title, Tone::of_level(headline.level), &main)
 }
 
-/// The page of one check; nothing when there is no check of that id.
-pub fn check(snapshot: &Snapshot, id: &str) -> Option<String> {
-    check_as(snapshot, id, View::default())
+/// The status page as one file to attach to a ticket: all unfolded, and it needs no server.
+pub fn file(snapshot: &Snapshot) -> String {
+    overview_as(snapshot, View { hold: true, all: true, file: true, now: None })
 }
 
-/// The page of one check, as its reader wants it.
-pub fn check_as(snapshot: &Snapshot, id: &str, view: View) -> Option<String> {
+/// The page of one check; nothing when there is no check of that id.
+pub fn check(snapshot: &Snapshot, id: &str) -> Option<String> {
+    check_as(snapshot, id, View::default(), &[])
+}
+
+/// The page of one check, as its reader wants it. `older` are events from before those that the
+/// snapshot holds, the oldest first; of other checks, too.
+pub fn check_as(snapshot: &Snapshot, id: &str, view: View, older: &[Arc<Event>]) -> Option<String> {
     let page = Page::new(snapshot, view, "../");
     let (_, report) = page.find(id)?;
+    let events = changes::own(&page, id, older);
     let tone = Tone::of_report(report);
     let title = format!("{}: {}", report.check.target.authority(), tone.word());
-    Some(page.document(&title, tone, &one_check::main(&page, report)))
+    let main = html! {
+        (notices::section(&page))
+        (one_check::main(&page, report, &events))
+    };
+    Some(page.document(&title, tone, &main))
 }
 
 /// What a person wrote into the form for ad hoc probes.
@@ -141,9 +178,22 @@ impl<'a> Page<'a> {
         self.snapshot.checks.get(at).map(|report| (at, report.as_ref()))
     }
 
+    /// The way to a check: its page, or its row where there are no other pages.
+    fn check(&self, id: &str) -> String {
+        match self.find(id) {
+            Some((at, _)) if self.view.file => format!("#check-{}", at + 1),
+            _ => changes::link_of(self.root, id),
+        }
+    }
+
+    /// The way to the status page.
+    fn home(&self) -> &'static str {
+        if self.view.file { "#main" } else { self.root }
+    }
+
     fn document(&self, title: &str, tone: Tone, main: &Markup) -> String {
-        let seconds =
-            if self.snapshot.is_complete() { REFRESH_SECONDS.1 } else { REFRESH_SECONDS.0 };
+        let View { hold, file, .. } = self.view;
+        let newest = self.snapshot.journal.last();
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -151,21 +201,32 @@ impl<'a> Page<'a> {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
-                    @if !self.view.hold { meta http-equiv="refresh" content=(seconds); }
+                    @if file { meta http-equiv="Content-Security-Policy" content=(FILE_POLICY); }
+                    @if !hold { noscript { meta http-equiv="refresh" content=(self.refresh()); } }
                     title { (words::clean(title)) " · vnetprobe" }
                     link rel="icon" href=(icon(tone));
                     style { (PreEscaped(STYLE)) }
                 }
-                body {
+                body data-root=[(!file).then_some(self.root)] data-hold=[hold.then_some("")] {
                     a class="skip" href="#main" { "Skip to the verdict" }
                     (shapes())
                     (top::header(self))
-                    main id="main" { (main) }
+                    main id="main" tabindex="-1" data-taken=(self.snapshot.taken_at) data-age=[self.age()] data-events=(newest) { (main) }
                     (self.footer())
+                    @if !file { script { (PreEscaped(SCRIPT)) } }
                 }
             }
         }
         .into_string()
+    }
+
+    /// Seconds between taking and reading.
+    fn age(&self) -> Option<i64> {
+        Some(self.view.now?.duration_since(self.snapshot.taken_at).as_secs().max(0))
+    }
+
+    fn refresh(&self) -> u32 {
+        if self.snapshot.is_complete() { REFRESH_SECONDS.1 } else { REFRESH_SECONDS.0 }
     }
 
     fn footer(&self) -> Markup {
@@ -177,32 +238,43 @@ impl<'a> Page<'a> {
                     " · " (count(snapshot.checks.len(), "check"))
                     " of " (count(snapshot.plan.targets.len(), "target"))
                     " · measuring since " (moment(snapshot.started_at))
+                    @if let Some(bound) = notices::lateness(&snapshot.counters.lateness) {
+                        " · 99 % of probes start within " (words::seconds(bound)) " of their time"
+                    }
                 }
-                nav aria-label="Data" {
-                    a href={ (self.root) "api/v1/report" } { "Report (JSON)" }
-                    a href={ (self.root) "api/v1/findings" } { "Findings (JSON)" }
-                    a href={ (self.root) "probe-form" } { "Probe now" }
-                    a href={ (self.root) "metrics" } { "Metrics" }
-                    a href={ (self.root) "-/ready" } { "Readiness" }
-                }
+                @if !self.view.file { (self.downloads()) }
+            }
+        }
+    }
+
+    fn downloads(&self) -> Markup {
+        let to = |path: &str| format!("{}{path}", self.root);
+        html! {
+            nav aria-label="Downloads and data" {
+                span class="soft" { "For a ticket:" }
+                a href=(to("report.html")) download { "HTML" }
+                a href=(to("report.md")) download { "Markdown" }
+                a href=(to("report.json")) download { "JSON" }
+                span class="soft" { "For programs:" }
+                a href=(to("api/v1/report")) { "Report" }
+                a href=(to("api/v1/findings")) { "Findings" }
+                a href=(to("metrics")) { "Metrics" }
             }
         }
     }
 
     /// Links that stop the refresh and unfold everything.
     fn controls(&self) -> Markup {
-        let View { hold, all } = self.view;
+        let View { hold, all, file, .. } = self.view;
+        let with = |hold, all| View { hold, all, ..View::default() }.query();
         html! {
-            nav class="controls" aria-label="This page" {
-                @if hold {
-                    a href=(View { hold: false, all }.query()) { "Resume refresh" }
-                } @else {
-                    a href=(View { hold: true, all }.query()) { "Hold still" }
-                }
-                @if all {
-                    a href=(View { hold, all: false }.query()) { "Fold" }
-                } @else {
-                    a href=(View { hold, all: true }.query()) { "Unfold all" }
+            @if !file {
+                nav class="controls" aria-label="This page" {
+                    a href={ (self.root) "probe-form" } { "Probe now" }
+                    @if hold { a href=(with(false, all)) { "Resume updates" } }
+                    @else { a href=(with(true, all)) { "Hold still" } }
+                    @if all { a href=(with(hold, false)) { "Fold" } }
+                    @else { a href=(with(hold, true)) { "Unfold all" } }
                 }
             }
         }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response};
+use axum::{Extension, Router};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -27,6 +27,7 @@ use tower_service::Service as _;
 
 use crate::limits;
 
+use super::events::Stopping;
 use super::limit::{Connections, Place};
 use super::listen::{Listener, Stream};
 use super::pace::{Exchanges, Pace, Paced};
@@ -82,9 +83,11 @@ struct Shared {
 /// [`limits::DRAIN`] to end.
 pub async fn serve(
     listeners: Vec<Listener>,
-    serving: Serving,
+    mut serving: Serving,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    let (streaming, ending) = watch::channel(());
+    serving.router = serving.router.layer(Extension(Stopping(ending)));
     let drain = serving.pace.drain;
     let (change, phase) = watch::channel(Phase::Runs);
     let (alive, mut all_gone) = mpsc::channel(1);
@@ -99,6 +102,7 @@ pub async fn serve(
     // Closes the listeners, and removes their files.
     accepting.shutdown().await;
     change.send_replace(Phase::Drains);
+    drop(streaming);
     // Nothing is ever sent: the answer comes when the last connection is gone.
     let _ = tokio::time::timeout(drain, all_gone.recv()).await;
     change.send_replace(Phase::Ends);

@@ -38,7 +38,7 @@ pub(crate) fn differences(
     }
     let daemon = Daemon::ready(lab, &config)?;
     let page = daemon.get("/")?;
-    let articles: Vec<&str> = page.split("<article class=\"finding\"").skip(1).collect();
+    let articles: Vec<&str> = page.split("<article class=\"finding ").skip(1).collect();
     if articles.len() != report.findings.len() {
         wrong.push(format!("the page tells {} findings", articles.len()));
     }

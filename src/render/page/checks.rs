@@ -1,4 +1,4 @@
-//! All checks, grouped by scenario: what needs attention in the open, the rest folded.
+//! The grid of all checks, grouped by scenario: a row per check with its strip, the worst first.
 
 use maud::{Markup, html};
 
@@ -6,10 +6,10 @@ use crate::limits;
 use crate::snapshot::{CheckReport, ScenarioReport, Snapshot};
 use crate::verdict::Phases;
 
-use super::words::{Tone, age, badge, clean, count, ms, rich, segment};
-use super::{Page, evidence, findings, scenarios};
+use super::words::{Tone, age, badge, clean, count, ms, rich};
+use super::{Page, evidence, scenarios, strip};
 
-/// One group of the list.
+/// One group of the grid.
 struct Group<'a> {
     /// Its scenario; absent for checks that no scenario needs.
     scenario: Option<&'a ScenarioReport>,
@@ -22,10 +22,13 @@ pub(super) fn section(page: &Page<'_>) -> Markup {
         section aria-labelledby="checks" {
             h2 id="checks" { "Checks" }
             p class="soft" {
-                "Each check is listed once, under the first scenario that needs it. "
-                "What passes is folded."
+                "Each check is listed once, under the first scenario that needs it. The strip shows its "
+                "last measurements, the newest at the right: the taller a mark, the worse."
             }
-            @for (at, group) in groups(page.snapshot).iter().enumerate() { (block(page, at, group)) }
+            p class="nothing" id="nothing" hidden { "No check or finding matches." }
+            div class="grid" {
+                @for (at, group) in groups(page.snapshot).iter().enumerate() { (block(page, at, group)) }
+            }
         }
     }
 }
@@ -55,79 +58,37 @@ fn groups(snapshot: &Snapshot) -> Vec<Group<'_>> {
 }
 
 fn block(page: &Page<'_>, at: usize, group: &Group<'_>) -> Markup {
-    let of = |wanted: fn(Tone) -> bool| -> Vec<_> {
-        group.checks.iter().filter(|(_, report)| wanted(Tone::of_report(report))).collect()
-    };
-    let (open, passing) = (of(|tone| tone > Tone::Waiting), of(|tone| tone == Tone::Pass));
-    let waiting = of(|tone| tone == Tone::Waiting);
     let title = group.scenario.map_or("Other checks".into(), |s| clean(&s.scenario.title));
-    let id = format!("group-{}", at + 1);
-    if !open.is_empty() || (passing.is_empty() && waiting.is_empty()) {
-        return html! {
-            div class="group" id=(id) {
-                div class="head" { (head(page, &title, group)) }
-                @if !open.is_empty() { (table(page, &format!("{title}: to look at"), &open)) }
-                (fold(page, &title, Tone::Waiting, &waiting))
-                (fold(page, &title, Tone::Pass, &passing))
-            }
-        };
-    }
+    let calm = group.checks.iter().all(|(_, report)| Tone::of_report(report) == Tone::Pass);
+    let open = page.view.all || !calm || page.snapshot.checks.len() <= limits::PAGE_OPEN_CHECKS;
     html! {
-        details class="group" id=(id) open[page.view.all] {
-            summary {
-                span class="head" {
-                    (head(page, &title, group))
-                    span class="soft" { (folded(passing.len(), waiting.len())) }
-                }
-            }
-            @if !waiting.is_empty() { (table(page, &format!("{title}: waiting"), &waiting)) }
-            @if !passing.is_empty() { (table(page, &format!("{title}: passing"), &passing)) }
+        details class="group" id={ "group-" (at + 1) } open[open] {
+            summary { span class="head" { (head(&title, page, group)) } }
+            @if !group.checks.is_empty() { (table(page, &title, &group.checks)) }
         }
     }
 }
 
-/// What a folded group holds.
-fn folded(passing: usize, waiting: usize) -> String {
-    match (passing, waiting) {
-        (passing, 0) => format!("{passing} pass"),
-        (0, waiting) => format!("{waiting} waiting for a first result"),
-        (passing, waiting) => format!("{passing} pass, {waiting} waiting for a first result"),
-    }
-}
-
-/// Rows that need no attention now.
-fn fold(page: &Page<'_>, title: &str, tone: Tone, rows: &[&(usize, &CheckReport)]) -> Markup {
-    let number = rows.len();
-    let (word, text) = match tone {
-        Tone::Waiting => ("waiting", folded(0, number)),
-        _ => ("passing", folded(number, 0)),
-    };
-    html! {
-        @if number > 0 {
-            details class="fold" open[page.view.all] {
-                summary { (badge(tone, &text)) }
-                (table(page, &format!("{title}: {word}"), rows))
-            }
-        }
-    }
-}
-
-fn head(page: &Page<'_>, title: &str, group: &Group<'_>) -> Markup {
+/// Title, state, and how many of its checks are how.
+fn head(title: &str, page: &Page<'_>, group: &Group<'_>) -> Markup {
+    let with = |tone| group.checks.iter().filter(|(_, r)| Tone::of_report(r) == tone).count();
     html! {
         h3 { (title) }
-        @if let Some(report) = group.scenario {
-            (scenarios::status(page, report))
-            @let numbers = scenarios::findings_of(page, &report.scenario.id);
-            (scenarios::finding_links(page, &numbers))
-            @let elsewhere = report.checks.saturating_sub(group.checks.len());
-            @if elsewhere > 0 {
-                span class="soft" { "needs " (count(elsewhere, "more check")) " listed above" }
+        @if let Some(report) = group.scenario { (scenarios::status(page, report)) }
+        span class="soft tally" {
+            @for tone in [Tone::Fail, Tone::Warn, Tone::Unknown, Tone::Waiting, Tone::Pass] {
+                @let number = with(tone);
+                @if number > 0 { span { (number) " " (tone.word()) } }
+            }
+            @if let Some(report) = group.scenario {
+                @let elsewhere = report.checks.saturating_sub(group.checks.len());
+                @if elsewhere > 0 { span { (count(elsewhere, "more check")) " listed above" } }
             }
         }
     }
 }
 
-fn table(page: &Page<'_>, caption: &str, rows: &[&(usize, &CheckReport)]) -> Markup {
+fn table(page: &Page<'_>, caption: &str, rows: &[(usize, &CheckReport)]) -> Markup {
     html! {
         table class="checks" {
             caption class="hidden" { (caption) }
@@ -136,9 +97,9 @@ fn table(page: &Page<'_>, caption: &str, rows: &[&(usize, &CheckReport)]) -> Mar
                     th scope="col" { "Status" }
                     th scope="col" { "Host and port" }
                     th scope="col" { "Kind" }
+                    th scope="col" { "History" }
                     th scope="col" { "Time" }
                     th scope="col" { "Age" }
-                    th scope="col" { "More" }
                 }
             }
             @for (at, report) in rows { (row(page, *at, report)) }
@@ -149,59 +110,68 @@ fn table(page: &Page<'_>, caption: &str, rows: &[&(usize, &CheckReport)]) -> Mar
 fn row(page: &Page<'_>, at: usize, report: &CheckReport) -> Markup {
     let check = &report.check;
     let tone = Tone::of_report(report);
-    let link = segment(&check.id);
     html! {
-        tbody id={ "check-" (at + 1) } class=(tone.class()) {
+        tbody id={ "check-" (at + 1) } class=(tone.class()) data-find=(words(report)) {
             tr {
                 td { (badge(tone, tone.word())) }
                 th scope="row" {
-                    a href={ (page.root) "checks/" (link) } { code { (breakable(&check.target.authority())) } }
+                    a href=(page.check(&check.id)) { code { (breakable(&check.target.authority())) } }
+                    span class="requirement" { (clean(&check.requirement)) }
                 }
                 td { (check.target.kind) }
-                td class="num" { (phases(report)) }
+                td { (strip::small(&report.strip)) }
+                td class="num" { (time(report)) }
                 td class="num" {
                     @match report.last_run_at {
                         Some(run) => { (age(run, page.snapshot.taken_at)) }
                         None => { "–" }
                     }
                 }
-                td {
-                    a href={ (page.root) "api/v1/checks/" (link) } aria-label={ "JSON of " (check.target.authority()) } { "JSON" }
-                }
             }
-            @if report.verdict.is_some() {
-                tr class="more" { td {} td colspan="5" { (story(page, report, tone)) } }
+            @if report.verdict.is_some() && tone != Tone::Pass {
+                tr class="more" { td {} td colspan="5" { (story(page, at, report)) } }
             }
         }
     }
 }
 
-/// The sentence, and behind it what each layer saw.
-fn story(page: &Page<'_>, report: &CheckReport, tone: Tone) -> Markup {
-    let sentence = html! {
-        (rich(report.summary()))
-        @if let Some(cause) = report.cause() { " " (findings::cause_link("", cause)) }
-    };
-    let few = page.snapshot.checks.len() <= limits::PAGE_EVIDENCE_CHECKS;
+/// What the filter finds a check by.
+fn words(report: &CheckReport) -> String {
+    let cause = report.cause().map_or("", crate::cause::Cause::as_str);
+    let target = &report.check.target;
+    let words = format!(
+        "{} {} {cause} {} {} {}",
+        Tone::of_report(report).word(),
+        target.authority(),
+        target.kind,
+        report.check.requirement,
+        report.check.scenarios.join(" ")
+    );
+    clean(&words).to_lowercase()
+}
+
+/// The sentence, since when, and behind it what each layer saw.
+fn story(page: &Page<'_>, at: usize, report: &CheckReport) -> Markup {
     html! {
-        @if few || tone != Tone::Pass {
-            details open[page.view.all && tone != Tone::Pass] {
-                summary { (sentence) }
-                (evidence::layers(report, 4))
+        details id={ "seen-" (at + 1) } open[page.view.all] {
+            summary {
+                @if let Some(cause) = report.cause() { code { (cause) } " " }
+                @if let Some(since) = report.since {
+                    b { "for " (age(since, page.snapshot.taken_at)) } ": "
+                }
+                (rich(report.summary()))
             }
-        } @else {
-            p { (sentence) }
+            (evidence::layers(report, 4))
         }
     }
 }
 
-/// The whole time in front, its parts behind it.
-fn phases(report: &CheckReport) -> Markup {
+/// The time all phases took together; its parts for whoever points at it.
+fn time(report: &CheckReport) -> Markup {
     let phases = report.verdict.as_ref().map(|v| v.phases).unwrap_or_default();
     html! {
         @if phases == Phases::default() { "–" } @else {
-            b { (ms(phases.total())) }
-            span class="parts" { (parts(phases)) }
+            span title=(parts(phases)) { (ms(phases.total())) }
         }
     }
 }

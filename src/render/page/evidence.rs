@@ -41,21 +41,26 @@ pub(super) fn layers(report: &CheckReport, level: u8) -> Markup {
                 @if !times.is_empty() { p class="soft" { (times) } }
             }
             @match &report.observation {
-                Some(seen) => {
-                    @if let Some(dns) = &seen.dns { (resolution(dns, level)) }
-                    @if let Some(proxy) = &seen.proxy { (through(proxy, level)) }
-                    @for (at, climb) in seen.climbs.iter().enumerate() {
-                        @let earlier = seen.climbs.get(..at).unwrap_or_default();
-                        (address(climb, earlier, report.verdict.as_deref(), level))
-                    }
-                    @if seen.addresses_not_tried > 0 {
-                        p class="soft" { (count(seen.addresses_not_tried, "more address")) " not tried." }
-                    }
-                    @if !seen.experiments.is_empty() { (tried(seen, level)) }
-                }
+                Some(observation) => { (seen(observation, report.verdict.as_deref(), level)) }
                 None => { p class="soft" { "No evidence yet." } }
             }
         }
+    }
+}
+
+/// What each layer saw, of now or of an earlier failure.
+pub(super) fn seen(seen: &Observation, verdict: Option<&Verdict>, level: u8) -> Markup {
+    html! {
+        @if let Some(dns) = &seen.dns { (resolution(dns, level)) }
+        @if let Some(proxy) = &seen.proxy { (through(proxy, level)) }
+        @for (at, climb) in seen.climbs.iter().enumerate() {
+            @let earlier = seen.climbs.get(..at).unwrap_or_default();
+            (address(climb, earlier, verdict, level))
+        }
+        @if seen.addresses_not_tried > 0 {
+            p class="soft" { (count(seen.addresses_not_tried, "more address")) " not tried." }
+        }
+        @if !seen.experiments.is_empty() { (tried(seen, level)) }
     }
 }
 

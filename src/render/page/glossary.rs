@@ -6,7 +6,7 @@ use crate::cause::Cause;
 use crate::finding::Finding;
 use crate::snapshot::{CheckReport, Snapshot};
 
-use super::words::{clean, clean_lines, rich};
+use super::words::{clean, rich};
 use super::{Page, findings};
 
 /// Requirements without a check, each with its reason.
@@ -16,7 +16,7 @@ pub(super) fn uncovered(page: &Page<'_>) -> Markup {
         @if !rows.is_empty() {
             section aria-labelledby="uncovered" {
                 h2 id="uncovered" { "Not covered" }
-                details open[page.view.all] {
+                details id="rows-uncovered" open[page.view.all] {
                     summary { (rows.len()) " of " (page.snapshot.plan.requirements.len()) " requirements are not, or not wholly, checked, " (page.snapshot.plan.not_needed()) " of these because they do not apply here" }
                     table class="plain" {
                         caption class="hidden" { "Requirements without a check" }
@@ -80,7 +80,7 @@ pub(super) fn causes(page: &Page<'_>, causes: &[Cause], about: Option<&CheckRepo
                         p { b { "Fix: " } (rich(info.fix)) }
                         @match finding(page, *cause, about) {
                             Some(finding) => { (findings::commands(finding)) }
-                            None => { pre { code { (clean_lines(info.prove)) } } }
+                            None => { (findings::lines(info.prove, "Command")) }
                         }
                     }
                 }

@@ -7,7 +7,7 @@ use crate::render::headline::Headline;
 use crate::snapshot::Snapshot;
 
 use super::words::{Tone, clean, count, shape, shapes};
-use super::{Page, ProbeForm, STYLE, View, checks, findings, icon, top};
+use super::{Page, ProbeForm, SCRIPT, STYLE, View, checks, findings, glossary, icon, top};
 
 pub(super) fn document(
     snapshot: &Snapshot,
@@ -15,9 +15,11 @@ pub(super) fn document(
     wrong: &[String],
     done: Option<&Snapshot>,
 ) -> String {
-    let hold = View { hold: true, all: false };
+    let hold = View { hold: true, ..View::default() };
     let page = Page::new(snapshot, hold, "./");
-    let answer = done.map(|done| (Page::new(done, hold, "./"), Headline::of(done)));
+    // What was probed once has no pages of its own to go to, so all of it is here.
+    let whole = View { all: true, file: true, ..hold };
+    let answer = done.map(|done| (Page::new(done, whole, "./"), Headline::of(done)));
     let tone = answer.as_ref().map_or(Tone::Waiting, |(_, line)| Tone::of_level(line.level));
     let title = answer.as_ref().map_or("Probe now", |(_, line)| line.text.as_str());
     html! {
@@ -42,6 +44,7 @@ pub(super) fn document(
                     (fields(form, wrong))
                 }
                 (page.footer())
+                script { (PreEscaped(SCRIPT)) }
             }
         }
     }
@@ -59,6 +62,7 @@ fn outcome(page: &Page<'_>, line: &Headline) -> Markup {
         }
         (findings::section(page))
         (checks::section(page))
+        (glossary::causes(page, &glossary::causes_of(page.snapshot), None))
     }
 }
 

@@ -5,8 +5,8 @@ use maud::{Markup, html};
 use crate::finding::Finding;
 use crate::snapshot::{ScenarioReport, ScenarioStatus};
 
-use super::Page;
 use super::words::{Tone, badge, clean, count, rich};
+use super::{Page, findings};
 
 pub(super) fn cards(page: &Page<'_>) -> Markup {
     html! {
@@ -25,16 +25,24 @@ pub(super) fn cards(page: &Page<'_>) -> Markup {
 
 fn card(page: &Page<'_>, at: usize, report: &ScenarioReport) -> Markup {
     html! {
-        li class={ "card " (Tone::of_scenario(report.status).class()) } {
+        li class={ "card " (Tone::of_scenario(report.status).class()) } data-find=(words(report)) {
             h3 { a href={ "#group-" (at + 1) } { (clean(&report.scenario.title)) } }
             p { (status(page, report)) span class="soft" { (state(page, report)) } }
-            @if !report.scenario.purpose.is_empty() {
+            // The catalog says what people cannot do without it.
+            @if !report.scenario.purpose.is_empty() && report.status != ScenarioStatus::Ready {
                 p class="soft" { (rich(&report.scenario.purpose)) }
             }
             @let numbers = findings_of(page, &report.scenario.id);
             @if !numbers.is_empty() { p class="chips" { (finding_links(page, &numbers)) } }
         }
     }
+}
+
+/// What the filter finds a scenario by.
+fn words(report: &ScenarioReport) -> String {
+    let scenario = &report.scenario;
+    let words = format!("{} {} {}", report.status, scenario.id, scenario.title);
+    clean(&words).to_lowercase()
 }
 
 /// Badge of a scenario; while nothing is known of it, it waits.
@@ -80,8 +88,8 @@ pub(super) fn finding_links(page: &Page<'_>, numbers: &[usize]) -> Markup {
     html! {
         @for number in numbers {
             @if let Some(finding) = page.findings.get(number.saturating_sub(1)) {
-                a class="chip" href={ (base) "#finding-" (number) } title=(clean(&finding.title)) {
-                    "Finding " (number) ": " (finding.cause)
+                a class="chip" href={ (base) "#" (findings::anchor(&finding.id)) } title=(clean(&finding.title)) {
+                    (number) ": " (finding.cause)
                 }
             }
         }

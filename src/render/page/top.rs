@@ -2,12 +2,12 @@
 
 use maud::{Markup, html};
 
-use crate::model::Vantage;
+use crate::model::{Status, Vantage};
 use crate::render::headline::Headline;
 use crate::snapshot::Snapshot;
 
-use super::Page;
 use super::words::{Tone, age, clean, count, moment, shape};
+use super::{Page, findings};
 
 /// Product name and vantage.
 pub(super) fn header(page: &Page<'_>) -> Markup {
@@ -19,15 +19,18 @@ pub(super) fn header(page: &Page<'_>) -> Markup {
     html! {
         header class="top" {
             p class="brand" {
-                a href=(page.root) {
+                a href=(page.home()) {
                     svg viewBox="0 0 24 24" width="22" height="22" aria-hidden="true" {
                         path d="M3 5l9 15 9-15" class="stroke" {}
                         circle cx="12" cy="8" r="2.6" fill="currentColor" {}
                     }
                     "vnetprobe"
                 }
+                span class="soft" { (clean(&machine.hostname)) }
             }
-            dl class="vantage" aria-label="Where this was measured from" {
+        }
+        section class="from" aria-label="Where this was measured from" {
+            dl class="vantage" {
                 (fact("Workspace", [clean(&plan.workspace).into_owned()], "not named"))
                 (fact("Machine", [clean(&machine.hostname).into_owned(), stands(plan.vantage).to_owned()], "its name is not known"))
                 (fact("Addresses", addresses, "none"))
@@ -67,20 +70,43 @@ fn fact(name: &str, values: impl IntoIterator<Item = String>, otherwise: &str) -
     }
 }
 
-/// The verdict, the counts and how old they are.
+/// The verdict, since when, the counts and how old they are.
 pub(super) fn hero(page: &Page<'_>, headline: &Headline) -> Markup {
     let snapshot = page.snapshot;
+    let tone = Tone::of_level(headline.level);
     html! {
-        section class={ "hero " (Tone::of_level(headline.level).class()) } aria-labelledby="verdict" {
-            h1 id="verdict" { (shape(Tone::of_level(headline.level))) span { (headline.text) } }
+        section class={ "hero " (tone.class()) } aria-labelledby="verdict" {
+            h1 id="verdict" { (shape(tone)) span { (headline.text) } }
+            @if let Some(sentence) = so_far(snapshot) { p { (sentence) } }
+            (since(page))
             (counts(snapshot))
             div class="asof" {
                 p { "As of " (moment(snapshot.taken_at)) (freshness(snapshot)) }
                 (page.controls())
             }
-            @if let Some(sentence) = so_far(snapshot) { p { (sentence) } }
-            @for trouble in snapshot.notices() {
-                p class="note" { (shape(Tone::Warn)) (clean(&trouble)) }
+        }
+    }
+}
+
+/// Since when it has been broken, and whom to ask first.
+fn since(page: &Page<'_>) -> Markup {
+    let failing = page.findings.iter().filter(|finding| finding.status == Status::Fail);
+    let first = failing.clone().filter_map(|finding| finding.since).min();
+    let newest = failing.clone().filter_map(|finding| finding.since).max();
+    let mut owners: Vec<&str> = Vec::new();
+    for owner in failing.filter_map(|finding| findings::owners(finding).first().copied()) {
+        if !owners.contains(&owner) {
+            owners.push(owner);
+        }
+    }
+    let now = page.snapshot.taken_at;
+    html! {
+        @if let (Some(first), Some(newest)) = (first, newest) {
+            p class="lead" {
+                "Broken for " b { (age(first, now)) }
+                span class="soft" { ", since " (moment(first)) }
+                @if newest != first { span class="soft" { "; the newest fault is " (age(newest, now)) " old" } }
+                @if !owners.is_empty() { ". Ask: " b { (owners.join(", ")) } } "."
             }
         }
     }
@@ -111,6 +137,11 @@ fn freshness(snapshot: &Snapshot) -> Markup {
         } @else { " · no results yet" }
         @if let Some(interval) = snapshot.interval {
             " · each check runs every " (interval.as_secs()) " s"
+            @if let Some(oldest) = runs().min().filter(|_| snapshot.is_complete()) {
+                @let gone = snapshot.taken_at.duration_since(oldest).as_secs();
+                @let left = u64::try_from(gone).map_or(0, |gone| interval.as_secs().saturating_sub(gone));
+                @if left == 0 { ", the next one now" } @else { ", the next one in " (left) " s" }
+            }
         }
     }
 }
@@ -145,7 +176,7 @@ fn counts(snapshot: &Snapshot) -> Markup {
                 }
             }
             @if summary.uncovered > 0 {
-                li { a href="#uncovered" { b { (summary.uncovered) } " not covered" } }
+                li { a href="#uncovered" { (summary.uncovered) " not covered" } }
             }
         }
     }

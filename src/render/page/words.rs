@@ -134,12 +134,20 @@ pub(super) fn ms(elapsed: Elapsed) -> String {
     }
 }
 
+/// A bound in seconds, as people read it.
+pub(super) fn seconds(bound: f64) -> String {
+    if bound < 1.0 { format!("{:.0} ms", bound * 1e3) } else { format!("{bound} s") }
+}
+
 /// How long ago, from two given times and no clock.
 pub(super) fn age(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.duration_since(then).as_secs().max(0);
     match seconds {
         0..=99 => format!("{seconds} s"),
         100..=5_999 => format!("{} min", seconds / 60),
+        6_000..=86_399 if seconds % 3_600 >= 60 => {
+            format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60)
+        }
         6_000..=172_799 => format!("{} h", seconds / 3_600),
         _ => format!("{} d", seconds / 86_400),
     }
@@ -148,6 +156,18 @@ pub(super) fn age(then: Timestamp, now: Timestamp) -> String {
 /// A moment, in UTC, for people and programs.
 pub(super) fn moment(at: Timestamp) -> Markup {
     html! { time datetime=(at) { (at.strftime("%Y-%m-%d %H:%M:%S UTC")) } }
+}
+
+/// A moment for a sentence, to the minute.
+pub(super) fn clock(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// A moment for a list of moments: time alone on the day itself.
+pub(super) fn short_moment(at: Timestamp, now: Timestamp) -> Markup {
+    let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
+    let form = if day(at) == day(now) { "%H:%M:%S" } else { "%b %e, %H:%M" };
+    html! { time datetime=(at) title=(clock(at)) { (at.strftime(form)) } }
 }
 
 /// A day, in UTC.
@@ -237,9 +257,14 @@ mod tests {
             assert_eq!(ms(Elapsed(Duration::from_micros(micros))), expected);
         }
         let at = |second| Timestamp::from_second(second).unwrap();
-        for (seconds, expected) in
-            [(-5, "0 s"), (61, "61 s"), (100, "1 min"), (7200, "2 h"), (172_800, "2 d")]
-        {
+        for (seconds, expected) in [
+            (-5, "0 s"),
+            (61, "61 s"),
+            (100, "1 min"),
+            (7200, "2 h"),
+            (6720, "1 h 52 min"),
+            (172_800, "2 d"),
+        ] {
             assert_eq!(age(at(0), at(seconds)), expected);
         }
     }
