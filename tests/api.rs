@@ -26,6 +26,8 @@ const SCHEMATHESIS: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/target/schemathesis/bin/schemathesis");
 /// Requests made for each route.
 const EXAMPLES: &str = "40";
+/// The route whose answer does not end; tests/page.rs reads it.
+const ENDLESS: &str = "/api/v1/events";
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"];
 
 fn document() -> Value {
@@ -76,6 +78,9 @@ fn what_is_served_is_what_is_committed() {
         for (path, described) in document["paths"].as_object().unwrap() {
             let path = path.replace("{id}", "good");
             for method in METHODS {
+                if (path.as_str(), method) == (ENDLESS, "GET") {
+                    continue;
+                }
                 let request =
                     format!("{method} {path} HTTP/1.0\r\nhost: {}\r\n\r\n", daemon.address);
                 let status = send(daemon.address, &request).unwrap().status;
@@ -156,14 +161,14 @@ fn schemathesis_finds_nothing() {
         let mut command = Command::new(SCHEMATHESIS);
         command.current_dir(folder.path()).arg("run").arg("openapi.json");
         command.args(["--url", &format!("http://{}", daemon.address), "--checks", "all"]);
-        command.args(["--max-examples", EXAMPLES, "--no-color"]);
+        command.args(["--max-examples", EXAMPLES, "--no-color", "--exclude-path", ENDLESS]);
         command.args(["--generation-deterministic", "--workers", "1", "--continue-on-failure"]);
         let ended = Process::start(&mut command).ended();
         assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
         let document = document();
         let routes = document["paths"].as_object().unwrap().values();
         let count: usize = routes.map(|methods| methods.as_object().unwrap().len()).sum();
-        let all = format!("{count} selected / {count} total");
+        let all = format!("{} selected / {count} total", count - 1);
         assert!(ended.stdout.contains(&all), "{}", ended.stdout);
         // It has worked all the time, and still does.
         assert_eq!(daemon.json("/api/v1/report")["complete"], true);
