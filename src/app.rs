@@ -5,6 +5,7 @@ mod desk;
 mod interrupt;
 mod log;
 mod notify;
+mod past;
 mod reload;
 mod web;
 
@@ -77,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check(&console, &args),
         Command::Probe(args) => probe(&console, &args),
         Command::Serve(args) => daemon::serve(&args),
+        Command::History(args) => past::show(&console, &args),
         Command::Plan(args) => show_plan(&console, &args),
         Command::Validate(args) => validate(&console, &args),
         Command::Explain { cause } => explain_cause(&console, cause.as_deref()),

@@ -44,6 +44,11 @@ pub enum Command {
         after_help = "Examples:\n  vnetprobe serve\n  vnetprobe serve --config /etc/vnetprobe/probes.toml --listen 127.0.0.1:19115"
     )]
     Serve(ServeArgs),
+    /// Tell what changed and when, from the file in which a daemon keeps its history.
+    #[command(
+        after_help = "Examples:\n  vnetprobe history --from 2h\n  vnetprobe history --from '2026-11-23 08:00' --to '2026-11-23 09:30'\n  vnetprobe history --check '*.blob.*' --from 7d --format json\n  vnetprobe history --file /var/lib/vnetprobe/history.sqlite"
+    )]
+    History(HistoryArgs),
     /// Show what would be checked and what is not covered, without sending a packet.
     #[command(
         after_help = "Examples:\n  vnetprobe plan\n  vnetprobe plan --set region=usgovvirginia --format json"
@@ -210,6 +215,32 @@ pub enum LogFormat {
     Json,
     /// Fields in systemd's journal.
     Journald,
+}
+
+/// Arguments of `history`.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// Configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Nothing before this moment: RFC 3339, a date or time of UTC, or how long ago (30m, 2h, 7d)
+    #[arg(long, value_name = "T")]
+    pub from: Option<String>,
+    /// Nothing after this moment
+    #[arg(long, value_name = "T")]
+    pub to: Option<String>,
+    /// Only checks whose id matches, with * and ?
+    #[arg(long, value_name = "GLOB")]
+    pub check: Option<String>,
+    /// The newest so many events [default: 100]
+    #[arg(long, value_name = "N")]
+    pub limit: Option<String>,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value_t = PlanFormat::Table)]
+    pub format: PlanFormat,
+    /// The history file [default: history.path, then that of the state directory]
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<PathBuf>,
 }
 
 /// Arguments of `plan`.

@@ -14,7 +14,7 @@ use crate::parameters::{Feature, NetworkFacts, Parameters};
 use crate::plan::ExtraProbe;
 use crate::proxy::{Named, Source};
 use crate::settings::web::Listen;
-use crate::settings::{Settings, Timeouts};
+use crate::settings::{HistorySettings, Settings, Timeouts};
 use crate::{suggest, target};
 
 mod address;
@@ -265,6 +265,21 @@ fn settings(reader: &mut Reader<'_>, root: &Entries) -> Settings {
             .integer(schedule.field("concurrency"), &(least..=most))
             .unwrap_or(default.concurrency),
         web: web::read(reader, root),
+        history: history(reader, root),
+    }
+}
+
+fn history(reader: &mut Reader<'_>, root: &Entries) -> HistorySettings {
+    let default = HistorySettings::default();
+    let section = reader.table(root, "history");
+    HistorySettings {
+        path: reader.optional(section.field("path"), file),
+        retention: reader
+            .parsed_literal(section.field("retention"), value::duration(limits::HISTORY_RETENTION))
+            .unwrap_or(default.retention),
+        max_bytes: reader
+            .parsed_literal(section.field("max_size"), value::size(limits::HISTORY_BYTES))
+            .unwrap_or(default.max_bytes),
     }
 }
 

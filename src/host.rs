@@ -19,6 +19,21 @@ const RESOLVED_UPSTREAMS: &str = "/run/systemd/resolve/resolv.conf";
 /// Places a configuration is looked for, in order.
 const CONFIG_PLACES: [&str; 2] = ["probes.toml", "/etc/vnetprobe/probes.toml"];
 
+/// Where the package's unit keeps its state, for people who ask beside it.
+const STATE_PLACE: &str = "/var/lib/vnetprobe";
+
+/// The state directory of the systemd unit this runs in; the first one where there are several.
+pub fn state_directory() -> Option<PathBuf> {
+    let all = std::env::var_os("STATE_DIRECTORY")?;
+    std::env::split_paths(&all).next().filter(|path| path.is_absolute())
+}
+
+/// A file in the state directory of this unit, else in that of the package's, if it is there.
+pub fn state_file(name: &str) -> Option<PathBuf> {
+    let own = state_directory().map(|folder| folder.join(name));
+    own.or_else(|| Some(Path::new(STATE_PLACE).join(name)).filter(|path| path.exists()))
+}
+
 /// A configuration text and where it came from.
 #[derive(Debug, Clone)]
 pub struct ConfigFile {

@@ -297,6 +297,8 @@ pub enum Archive {
         last_event: u64,
         /// Events that were never written, because the file could not be for too long.
         lost: u64,
+        /// What happened to the file before this one.
+        note: Option<String>,
     },
     /// It should be in a file, which cannot be read or written now.
     Degraded {
@@ -307,6 +309,19 @@ pub enum Archive {
         /// Events that were never written.
         lost: u64,
     },
+}
+
+impl Archive {
+    /// What people should be warned of.
+    pub fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Memory => None,
+            Self::File { note, .. } => note.clone(),
+            Self::Degraded { path, reason, .. } => Some(format!(
+                "History is kept in memory only: {path} cannot be used: {reason}. It is tried again."
+            )),
+        }
+    }
 }
 
 #[cfg(test)]

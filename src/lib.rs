@@ -32,12 +32,14 @@ pub mod adhoc;
 pub mod blackbox;
 pub mod catalog;
 pub mod config;
+pub mod inquiry;
 pub mod render;
 mod suggest;
 pub mod target;
 pub mod wire;
 
 // The loop and the edges.
+pub mod archive;
 pub mod engine;
 pub mod host;
 pub mod probe;

@@ -249,3 +249,48 @@ pub const EVENT_STREAMS: usize = 256;
 pub const EVENTS_EVERY: Duration = Duration::from_secs(1);
 /// A quiet stream says this often that it lives, so that proxies and pages keep it.
 pub const EVENT_HEARTBEAT: Duration = Duration::from_secs(15);
+/// The history file is written at most this often, in one transaction; a kill loses no more.
+pub const HISTORY_COMMIT_EVERY: Duration = Duration::from_secs(1);
+/// Shortest and longest time between two attempts to use a history file that makes trouble.
+pub const HISTORY_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How long a stopping daemon waits for the history file.
+pub const HISTORY_FLUSH: Duration = Duration::from_secs(2);
+/// How long a connection to the history file waits for a lock of another program.
+pub const HISTORY_BUSY: Duration = Duration::from_secs(1);
+/// Shortest and longest time that events are kept.
+pub const HISTORY_RETENTION: (Duration, Duration) =
+    (Duration::from_hours(1), Duration::from_hours(3_650 * 24));
+/// Single measurements are kept no longer than this: in 90 days 10,000 checks a minute come to ten gigabytes.
+pub const HISTORY_SAMPLES_KEPT: Duration = Duration::from_hours(7 * 24);
+/// Smallest and largest size of the history file, in bytes; its log comes on top.
+pub const HISTORY_BYTES: (u64, u64) = (4 * 1024 * 1024, 16 * 1024 * 1024 * 1024);
+/// The log is written into the file when it has this many pages of 4 KiB.
+pub const HISTORY_LOG_PAGES: u32 = 500;
+/// Memory that one connection may use for pages, in KiB.
+pub const HISTORY_CACHE_KIB: i64 = 512;
+/// Largest value that is read from the history file, in bytes: the measurements of one commit.
+pub const HISTORY_VALUE_BYTES: i32 = 16 * 1024 * 1024;
+/// Largest event with its evidence in the history file, in bytes; of a larger one the evidence is left out.
+pub const HISTORY_EVENT_BYTES: usize = 16 * 1024;
+/// Events of one transaction end at this many bytes.
+pub const HISTORY_TRANSACTION_BYTES: usize = 256 * 1024;
+/// Most rows that one transaction removes because they are old.
+pub const HISTORY_REMOVED_AT_ONCE: u32 = 2_000;
+/// Most measurements, in bytes, that are read back at a start.
+pub const HISTORY_RESTORED_BYTES: usize = 16 * 1024 * 1024;
+/// Most checks whose state is kept; of more, those that are in no plan any more go first.
+pub const HISTORY_CHECKS: usize = 2 * PROBES;
+/// Most damaged history files that are kept beside the one in use.
+pub const HISTORY_SET_ASIDE: usize = 3;
+/// Events that one answer has unless told otherwise.
+pub const HISTORY_ANSWER_DEFAULT: usize = 100;
+/// Most events of one answer.
+pub const HISTORY_ANSWER_EVENTS: usize = 1_000;
+/// An answer ends when its events have this many bytes.
+pub const HISTORY_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// Longest pattern over the ids of checks, in bytes.
+pub const HISTORY_PATTERN_BYTES: usize = 512;
+/// Most questions to the history file that are answered at the same time; others wait.
+pub const HISTORY_READERS: usize = 2;
+/// How long a question to the history file waits for its turn.
+pub const HISTORY_WAIT: Duration = Duration::from_secs(2);

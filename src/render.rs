@@ -1,6 +1,7 @@
 //! Pure renderings of a snapshot: the same value always gives the same bytes.
 
 pub mod blackbox;
+pub mod events;
 pub mod evidence;
 pub mod explain;
 mod followups;

@@ -16,6 +16,7 @@ pub mod control;
 pub mod desk;
 mod events;
 mod guard;
+pub mod history;
 mod limit;
 pub mod listen;
 mod openapi;
@@ -67,6 +68,8 @@ pub struct ServerState {
     pub fresh_within: Option<Duration>,
     /// Probes on request; without it the routes for that do not exist.
     pub desk: Option<watch::Receiver<Arc<dyn desk::Desk>>>,
+    /// Where past events are read, if there is a history file.
+    pub past: Option<Arc<dyn history::Shelf>>,
 }
 
 impl ServerState {
@@ -112,6 +115,7 @@ pub fn router(state: ServerState) -> Router {
         .route("/api/v1/report", get(report))
         .route("/api/v1/checks/{id}", get(check_json))
         .route("/api/v1/findings", get(findings))
+        .route("/api/v1/history", get(history::history))
         .route("/-/healthy", get(async || "ok"))
         .route("/-/ready", get(ready))
         .route("/-/reload", post(control::reload))

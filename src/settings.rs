@@ -50,6 +50,23 @@ impl Default for Timeouts {
     }
 }
 
+/// Where and how long history is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistorySettings {
+    /// The file; absent means the state directory's, or memory where there is none.
+    pub path: Option<PathBuf>,
+    /// How long events are kept.
+    pub retention: Duration,
+    /// Largest size of the file, in bytes.
+    pub max_bytes: u64,
+}
+
+impl Default for HistorySettings {
+    fn default() -> Self {
+        Self { path: None, retention: Duration::from_hours(90 * 24), max_bytes: 64 * 1024 * 1024 }
+    }
+}
+
 /// Everything that is not about the workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -71,6 +88,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// The server of `serve`.
     pub web: Web,
+    /// Where history is kept.
+    pub history: HistorySettings,
 }
 
 impl Default for Settings {
@@ -85,6 +104,7 @@ impl Default for Settings {
             timeouts: Timeouts::default(),
             concurrency: 64,
             web: Web::default(),
+            history: HistorySettings::default(),
         }
     }
 }

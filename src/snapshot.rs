@@ -260,9 +260,7 @@ impl Snapshot {
                 "The last reload was refused, so the configuration before it is still in use: {reason}"
             ));
         }
-        if let Archive::Degraded { path, reason, .. } = &self.archive {
-            notices.push(format!("History is kept in memory only, not in {path}: {reason}"));
-        }
+        notices.extend(self.archive.trouble());
         notices
     }
 

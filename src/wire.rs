@@ -1,6 +1,8 @@
 //! The JSON shapes: what other programs read. Field names and their order are contract
 //! (`vnetprobe.report/v1`, `vnetprobe.plan/v1`).
 
+mod history;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -13,6 +15,8 @@ use crate::model::{Elapsed, Expect, Host, Kind, Layer, Status, Transport, is_hid
 use crate::observation::Observation;
 use crate::plan::Plan;
 use crate::snapshot::{CheckReport, ScenarioReport, ScenarioStatus, Snapshot, Summary};
+
+pub use history::{Kept, history_json};
 
 /// This build's version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -32,6 +36,9 @@ pub struct Report<'a> {
     finished_at: Option<Timestamp>,
     duration_seconds: f64,
     complete: bool,
+    /// How a daemon keeps history; a one-shot run has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<history::Keeping<'a>>,
     summary: SummaryShape,
     findings: Vec<FindingShape<'a>>,
     scenarios: Vec<ScenarioShape<'a>>,
@@ -181,6 +188,7 @@ pub fn report(snapshot: &Snapshot) -> Report<'_> {
         finished_at,
         duration_seconds: end.duration_since(snapshot.started_at).as_secs_f64(),
         complete: snapshot.is_complete(),
+        history: snapshot.interval.map(|_| history::keeping(&snapshot.archive)),
         summary: summary(snapshot.summary()),
         findings: snapshot.findings.iter().map(finding).collect(),
         scenarios: snapshot.scenarios.iter().map(scenario).collect(),

@@ -346,7 +346,14 @@ fn serving_fresh(
     let access = Arc::new(Access::new(&web).unwrap());
     (
         sender,
-        router(ServerState { snapshots, access, controls: controls(), fresh_within, desk: None }),
+        router(ServerState {
+            snapshots,
+            access,
+            controls: controls(),
+            fresh_within,
+            desk: None,
+            past: None,
+        }),
     )
 }
 

@@ -48,9 +48,15 @@ const RANKS: &[(&str, &[&str])] = &[
             "history",
         ],
     ),
-    ("forms", &["suggest", "target", "adhoc", "blackbox", "catalog", "config", "wire", "render"]),
+    (
+        "forms",
+        &[
+            "suggest", "target", "adhoc", "blackbox", "catalog", "config", "inquiry", "wire",
+            "render",
+        ],
+    ),
     ("loop", &["engine"]),
-    ("edges", &["host", "probe", "server"]),
+    ("edges", &["host", "probe", "archive", "server"]),
     ("assembly", &["cli", "app"]),
 ];
 
@@ -79,6 +85,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("sd_notify", &["src/app/notify.rs"]),
     ("tracing", &["src/app", "src/server", "src/cli.rs"]),
     ("tracing_subscriber", &["src/app/log.rs"]),
+    ("rusqlite", &["src/archive/"]),
     ("anyhow", &[]),
 ];
 

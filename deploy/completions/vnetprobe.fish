@@ -29,6 +29,7 @@ complete -c vnetprobe -n "__fish_vnetprobe_needs_command" -s V -l version -d 'Pr
 complete -c vnetprobe -n "__fish_vnetprobe_needs_command" -f -a "check" -d 'Run every check once and print the answer'
 complete -c vnetprobe -n "__fish_vnetprobe_needs_command" -f -a "probe" -d 'Probe ad hoc targets, without the catalog'
 complete -c vnetprobe -n "__fish_vnetprobe_needs_command" -f -a "serve" -d 'Run as a daemon: probe for ever, serve the page, the API and metrics'
+complete -c vnetprobe -n "__fish_vnetprobe_needs_command" -f -a "history" -d 'Tell what changed and when, from the file in which a daemon keeps its history'
 complete -c vnetprobe -n "__fish_vnetprobe_needs_command" -f -a "plan" -d 'Show what would be checked and what is not covered, without sending a packet'
 complete -c vnetprobe -n "__fish_vnetprobe_needs_command" -f -a "validate" -d 'Check a configuration file: print all its errors, or ok'
 complete -c vnetprobe -n "__fish_vnetprobe_needs_command" -f -a "explain" -d 'Explain a cause in plain words; without one, list all causes'
@@ -67,6 +68,16 @@ human\t'For people'
 json\t'One object a line'
 journald\t'Fields in systemd\'s journal'"
 complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand history" -l config -d 'Configuration file [default: ./probes.toml, then /etc/vnetprobe/probes.toml, then the built-in one]' -r -F
+complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand history" -l set -d 'One parameter, for example region=usgovvirginia or schedule.interval=30s' -r
+complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand history" -l from -d 'Nothing before this moment: RFC 3339, a date or time of UTC, or how long ago (30m, 2h, 7d)' -r
+complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand history" -l to -d 'Nothing after this moment' -r
+complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand history" -l check -d 'Only checks whose id matches, with * and ?' -r
+complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand history" -l limit -d 'The newest so many events [default: 100]' -r
+complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand history" -l format -d 'Form of the answer' -r -f -a "table\t'For a terminal'
+json\t'For a program'"
+complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand history" -l file -d 'The history file [default: history.path, then that of the state directory]' -r -F
+complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand history" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand plan" -l config -d 'Configuration file [default: ./probes.toml, then /etc/vnetprobe/probes.toml, then the built-in one]' -r -F
 complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand plan" -l set -d 'One parameter, for example region=usgovvirginia or schedule.interval=30s' -r
 complete -c vnetprobe -n "__fish_vnetprobe_using_subcommand plan" -l format -d 'Form of the plan' -r -f -a "table\t'For a terminal'

@@ -28,6 +28,7 @@ Register-ArgumentCompleter -Native -CommandName 'vnetprobe' -ScriptBlock {
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Run every check once and print the answer')
             [CompletionResult]::new('probe', 'probe', [CompletionResultType]::ParameterValue, 'Probe ad hoc targets, without the catalog')
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Run as a daemon: probe for ever, serve the page, the API and metrics')
+            [CompletionResult]::new('history', 'history', [CompletionResultType]::ParameterValue, 'Tell what changed and when, from the file in which a daemon keeps its history')
             [CompletionResult]::new('plan', 'plan', [CompletionResultType]::ParameterValue, 'Show what would be checked and what is not covered, without sending a packet')
             [CompletionResult]::new('validate', 'validate', [CompletionResultType]::ParameterValue, 'Check a configuration file: print all its errors, or ok')
             [CompletionResult]::new('explain', 'explain', [CompletionResultType]::ParameterValue, 'Explain a cause in plain words; without one, list all causes')
@@ -65,6 +66,19 @@ Register-ArgumentCompleter -Native -CommandName 'vnetprobe' -ScriptBlock {
             [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'Address and port of the page, or unix:PATH (repeatable) [default: web.listen, 127.0.0.1:19115]')
             [CompletionResult]::new('--log-level', '--log-level', [CompletionResultType]::ParameterName, 'Least serious lines that are logged; it can be changed while the daemon runs')
             [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'Form of log lines [auto: fields for systemd''s journal when it listens, else lines for people]')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'vnetprobe;history' {
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'Configuration file [default: ./probes.toml, then /etc/vnetprobe/probes.toml, then the built-in one]')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'One parameter, for example region=usgovvirginia or schedule.interval=30s')
+            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Nothing before this moment: RFC 3339, a date or time of UTC, or how long ago (30m, 2h, 7d)')
+            [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'Nothing after this moment')
+            [CompletionResult]::new('--check', '--check', [CompletionResultType]::ParameterName, 'Only checks whose id matches, with * and ?')
+            [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'The newest so many events [default: 100]')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'Form of the answer')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The history file [default: history.path, then that of the state directory]')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break

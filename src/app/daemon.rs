@@ -10,11 +10,10 @@ use tracing::{info, warn};
 use super::desk::Front;
 use super::log::{self, Levels};
 use super::reload::Reloader;
-use super::{Refusal, interrupt, load, notify, planned, prepare, runtime, web};
+use super::{Refusal, interrupt, load, notify, past, planned, prepare, runtime, web};
 use crate::cli::{self, Exit, ServeArgs};
 use crate::engine::Engine;
 use crate::host;
-use crate::journal::Past;
 use crate::limits;
 use crate::schedule::Repeat;
 use crate::server::control::Controls;
@@ -32,7 +31,9 @@ pub(super) fn serve(args: &ServeArgs) -> Result<Exit, Refusal> {
     let levels = log::start(args.log_format, args.log_level);
     // Readers have a thread of their own: however many there are, probes start in time.
     let readers = readers()?;
-    let done = runtime()?.block_on(async {
+    let (keeping, past) = past::Keeping::open(config.settings.history.clone(), &setting.plan);
+    let runtime = runtime()?;
+    let done = runtime.block_on(async {
         let (first_signal, second_signal) = (interrupt::first(), interrupt::second());
         let opening = web::open(web, args.listen.clone());
         let server = joined(readers.spawn(opening)).await??;
@@ -40,37 +41,45 @@ pub(super) fn serve(args: &ServeArgs) -> Result<Exit, Refusal> {
         let (ask, asked) = mpsc::channel(limits::RELOADS);
         let (desks, desk) = watch::channel(desk);
         // Listens for SIGHUP before anything is said: until then the signal ends the process.
-        let reloads =
-            Reloader::new(&args.config, orders, &live, &config, Arc::clone(&server.access), desks)
-                .run(asked);
+        let reloads = Reloader::new(
+            &args.config,
+            orders.clone(),
+            &live,
+            &config,
+            Arc::clone(&server.access),
+            desks,
+        )
+        .run(asked);
         server.announce(setting.plan.checks.len(), setting.interval.unwrap_or_default());
         for trouble in &setting.machine.troubles {
             warn!("{trouble}");
         }
-        let mut engine = Engine::new(live, setting, &options, Past::default());
+        let mut engine = Engine::new(live, setting, &options, past);
         engine.note_start(VERSION);
         let (publish, snapshots) = watch::channel(engine.snapshot());
         let (stop, stopping) = watch::channel(false);
         let controls = controls(ask, levels);
-        let serving = server.serve(snapshots.clone(), controls, desk, stopped(stopping.clone()));
+        let serving = server.serve(
+            snapshots.clone(),
+            controls,
+            desk,
+            keeping.shelf(),
+            stopped(stopping.clone()),
+        );
         let serving = joined(readers.spawn(serving));
+        let running = engine.run(&publish, obeyed, stopped(stopping));
+        let running = keeping.beside(running, publish.subscribe(), orders);
         let work = async {
-            let (ended, last, (), ()) = tokio::join!(
-                serving,
-                engine.run(&publish, obeyed, stopped(stopping)),
-                reloads,
-                async {
-                    tokio::select! {
-                        () = first_signal => {}
-                        () = log::follow(snapshots.clone()) => {}
-                        () = notify::report(snapshots) => {}
-                    }
-                    notify::stopping();
-                    info!("stopping");
-                    stop.send_replace(true);
+            let (ended, (), (), ()) = tokio::join!(serving, running, reloads, async {
+                tokio::select! {
+                    () = first_signal => {}
+                    () = log::follow(snapshots.clone()) => {}
+                    () = notify::report(snapshots) => {}
                 }
-            );
-            drop(last);
+                notify::stopping();
+                info!("stopping");
+                stop.send_replace(true);
+            });
             ended?.map_err(|error| Refusal::ours(format!("failed to serve: {error}")))
         };
         tokio::select! {
@@ -79,6 +88,8 @@ pub(super) fn serve(args: &ServeArgs) -> Result<Exit, Refusal> {
         }
     });
     readers.shutdown_background();
+    // A disk that hangs would be waited for otherwise.
+    runtime.shutdown_background();
     done
 }
 

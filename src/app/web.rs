@@ -13,6 +13,7 @@ use crate::limits;
 use crate::server::auth::Access;
 use crate::server::control::Controls;
 use crate::server::desk::Desk;
+use crate::server::history::Shelf;
 use crate::server::listen::Listener;
 use crate::server::serve::{Serving, serve};
 use crate::server::tls::Certificates;
@@ -98,11 +99,12 @@ impl Server {
         snapshots: watch::Receiver<Arc<Snapshot>>,
         controls: Controls,
         desk: watch::Receiver<Arc<dyn Desk>>,
+        past: Option<Arc<dyn Shelf>>,
         stop: impl Future<Output = ()> + Send,
     ) -> impl Future<Output = io::Result<()>> + Send {
         let fresh_within = Some(limits::SNAPSHOT_AGE);
         let (access, desk) = (self.access, Some(desk));
-        let router = router(ServerState { snapshots, access, controls, fresh_within, desk });
+        let router = router(ServerState { snapshots, access, controls, fresh_within, desk, past });
         let serving =
             Serving::new(router, self.certificates, Arc::new(|notice: &str| warn!("{notice}")));
         serve(self.listeners, serving, stop)

@@ -41,6 +41,7 @@ pub(super) const TABLES: &[(&str, &[&str])] = &[
             "probe_suffixes",
         ],
     ),
+    ("history", &["path", "retention", "max_size"]),
     ("catalog", &["exclude"]),
     ("probe", &["name", "target", "expect", "subnets", "scenarios"]),
 ];

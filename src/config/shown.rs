@@ -46,6 +46,11 @@ pub fn shown(config: &Config) -> String {
             "concurrency": s.concurrency,
         },
         "web": web(&s.web),
+        "history": {
+            "path": s.history.path.clone().unwrap_or_default(),
+            "retention": duration(s.history.retention),
+            "max_size": format!("{}KiB", s.history.max_bytes / 1024),
+        },
         "catalog": { "exclude": exclude.iter().map(ToString::to_string).collect::<Vec<_>>() },
         "probe": probes.iter().map(probe).collect::<Vec<_>>(),
     });

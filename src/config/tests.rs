@@ -122,7 +122,7 @@ fn mistakes_in_settings_name_the_setting() {
             "5s",
             "--set schedul.interval=5s: there is no table `schedul`\n  \
              = help: did you mean `schedule`? Known: workspace, network, dns, proxy, tls, \
-             schedule, web, catalog, probe\n",
+             schedule, web, history, catalog, probe\n",
         ),
         (
             "schedule.interval",

@@ -54,6 +54,7 @@ fn any_duration(text: &str) -> Result<Duration, Complaint> {
         "s" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
+        "d" => 86_400_000,
         "" => return Err(complaint("has no unit").hint(format!("for seconds write \"{digits}s\""))),
         _ => return Err(complaint("has a unit that is not known").hint(FORM)),
     };
@@ -64,10 +65,43 @@ fn any_duration(text: &str) -> Result<Duration, Complaint> {
 /// A duration in the largest unit that shows it whole.
 fn short(duration: Duration) -> String {
     let millis = duration.as_millis();
+    // A single day is clearer in hours.
+    if millis > 86_400_000 && millis.is_multiple_of(86_400_000) {
+        return format!("{}d", millis / 86_400_000);
+    }
     [(3_600_000, "h"), (60_000, "m"), (1_000, "s")]
         .into_iter()
         .find(|(unit, _)| millis.is_multiple_of(*unit))
         .map_or_else(|| format!("{millis}ms"), |(unit, name)| format!("{}{name}", millis / unit))
+}
+
+/// A whole number and a unit: `64MiB`, `1GiB`.
+pub(super) fn size((least, most): (u64, u64)) -> impl Fn(&str) -> Result<u64, Complaint> {
+    const FORM: &str = "write a whole number and a unit: 64MiB or 1GiB";
+    const UNITS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    move |text| {
+        let text = text.trim();
+        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (digits, unit) = text.split_at(end);
+        let unit = UNITS.into_iter().find(|(name, _)| *name == unit.trim_start());
+        let bytes = unit.and_then(|(_, unit)| digits.parse::<u64>().ok()?.checked_mul(unit));
+        let Some(bytes) = bytes else {
+            return Err(Complaint::new(format!("{} is not a size", quoted(text))).hint(FORM));
+        };
+        if bytes < least || bytes > most {
+            let shown = |bytes: u64| {
+                let whole = UNITS.into_iter().find(|(_, unit)| bytes.is_multiple_of(*unit));
+                whole.map_or_else(
+                    || bytes.to_string(),
+                    |(name, unit)| format!("{}{name}", bytes / unit),
+                )
+            };
+            let message =
+                format!("{} is not between {} and {}", quoted(text), shown(least), shown(most));
+            return Err(Complaint::new(message));
+        }
+        Ok(bytes)
+    }
 }
 
 /// An Azure region as host names contain it: `usgovvirginia`.
@@ -256,6 +290,27 @@ mod tests {
             ("18446744073709551615h", "too long"),
             ("2h", "`2h` is not between 50ms and 1h"),
             ("10ms", "not between"),
+        ] {
+            let complaint = parse(text).unwrap_err();
+            assert!(complaint.message.contains(part), "{text}: {complaint:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_need_a_binary_unit_and_bounds() {
+        let parse = size((1 << 20, 1 << 30));
+        for (text, bytes) in [("1024KiB", 1 << 20), ("64MiB", 64 << 20), ("1 GiB", 1 << 30)] {
+            assert_eq!(parse(text), Ok(bytes), "{text}");
+        }
+        for (text, part) in [
+            ("64", "is not a size"),
+            ("64MB", "is not a size"),
+            ("MiB", "is not a size"),
+            ("-1MiB", "is not a size"),
+            ("99999999999999999999GiB", "is not a size"),
+            ("18446744073709551615GiB", "is not a size"),
+            ("1KiB", "`1KiB` is not between 1MiB and 1GiB"),
+            ("2GiB", "not between"),
         ] {
             let complaint = parse(text).unwrap_err();
             assert!(complaint.message.contains(part), "{text}: {complaint:?}");

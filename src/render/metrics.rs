@@ -14,6 +14,7 @@ use prometheus::{Encoder, TextEncoder};
 
 use crate::cause::Cause;
 use crate::finding::Finding;
+use crate::journal::Archive;
 use crate::model::{Elapsed, Expect, Status, visible};
 use crate::resolution::effective;
 use crate::snapshot::{CheckReport, Histogram, ScenarioStatus, Snapshot};
@@ -449,6 +450,26 @@ fn itself(families: &mut Families, snapshot: &Snapshot) {
             ],
             1.0,
         )],
+    );
+    let (writable, bytes, lost) = match &snapshot.archive {
+        Archive::Memory => (true, 0, 0),
+        Archive::File { bytes, lost, .. } => (true, *bytes, *lost),
+        Archive::Degraded { lost, .. } => (false, 0, *lost),
+    };
+    families.gauge(
+        "history_writable",
+        "Whether history is kept as configured (0: it should be in a file, which cannot be used).",
+        one(truth(writable)),
+    );
+    families.gauge(
+        "history_bytes",
+        "Size of the history file with its log; 0 when history is in memory.",
+        one(bytes as f64),
+    );
+    families.counter(
+        "history_events_lost_total",
+        "Events that were never written to the history file, because it could not be for too long.",
+        vec![counter(Vec::new(), lost)],
     );
     families.gauge(
         "config_last_reload_successful",
