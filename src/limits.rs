@@ -243,6 +243,8 @@ pub const BLACKBOX_BODY_BYTES: usize = 512 * 1024;
 pub const SCRAPE_MARGIN: Duration = Duration::from_millis(500);
 /// When a caller who met a full house should try again.
 pub const ADHOC_RETRY: Duration = Duration::from_secs(5);
+/// Most outputs of one snapshot that are kept rendered.
+pub const RENDERED: usize = 8;
 /// Most pages that are updated live at the same time.
 pub const EVENT_STREAMS: usize = 256;
 /// A live page is told of something new at most this often.

@@ -25,6 +25,7 @@ mod pages;
 pub mod peer;
 mod problem;
 mod process;
+pub mod rendered;
 pub mod serve;
 pub mod tls;
 
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{StatusCode, header};
@@ -50,6 +52,7 @@ use crate::snapshot::Snapshot;
 use crate::wire;
 
 use problem::problem;
+use rendered::Output;
 
 /// Content type of everything under `/api`.
 const JSON: &str = "application/json";
@@ -70,9 +73,28 @@ pub struct ServerState {
     pub desk: Option<watch::Receiver<Arc<dyn desk::Desk>>>,
     /// Where past events are read, if there is a history file.
     pub past: Option<Arc<dyn history::Shelf>>,
+    /// What was rendered of the newest snapshot.
+    pub rendered: rendered::Rendered,
 }
 
 impl ServerState {
+    /// Tells what the snapshots hold, and no more.
+    pub fn new(
+        snapshots: watch::Receiver<Arc<Snapshot>>,
+        access: Arc<auth::Access>,
+        controls: control::Controls,
+    ) -> Self {
+        Self {
+            snapshots,
+            access,
+            controls,
+            fresh_within: None,
+            desk: None,
+            past: None,
+            rendered: rendered::Rendered::default(),
+        }
+    }
+
     /// The newest snapshot, without holding the lock any longer than it takes to clone a pointer.
     fn newest(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshots.borrow())
@@ -142,17 +164,19 @@ pub fn guarded(routes: Router, state: Arc<ServerState>) -> Router {
 async fn metrics_text(State(state): Shared) -> Response {
     let process = process::now().map(|process| metrics::process_text(&process));
     let snapshot = state.snapshot().await;
-    typed(metrics::CONTENT_TYPE, metrics::text(&snapshot) + &process.unwrap_or_default())
+    let text = state.rendered.get(&snapshot, Output::Metrics, metrics::text).await;
+    let process = process.unwrap_or_default().into_bytes();
+    typed(metrics::CONTENT_TYPE, [text.as_ref(), &process].concat())
 }
 
 async fn report(State(state): Shared) -> Response {
     let snapshot = state.snapshot().await;
-    typed(JSON, wire::report_json(&snapshot))
+    typed(JSON, state.rendered.get(&snapshot, Output::Report, wire::report_json).await)
 }
 
 async fn findings(State(state): Shared) -> Response {
     let snapshot = state.snapshot().await;
-    typed(JSON, wire::findings_json(&snapshot))
+    typed(JSON, state.rendered.get(&snapshot, Output::Findings, wire::findings_json).await)
 }
 
 async fn check_json(State(state): Shared, id: Result<Path<String>, PathRejection>) -> Response {
@@ -172,8 +196,8 @@ async fn ready(State(state): Shared) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, sentence).into_response()
 }
 
-fn typed(content_type: &'static str, body: String) -> Response {
-    ([(header::CONTENT_TYPE, content_type)], body).into_response()
+fn typed(content_type: &'static str, body: impl Into<Body>) -> Response {
+    ([(header::CONTENT_TYPE, content_type)], body.into()).into_response()
 }
 
 fn no_such_check(id: &str) -> Response {

@@ -46,7 +46,7 @@ fn state(snapshots: watch::Receiver<Arc<Snapshot>>, access: Arc<Access>) -> Serv
         log_level: Arc::new(|| "info".into()),
         set_log_level: Arc::new(|_| Ok(())),
     };
-    ServerState { snapshots, access, controls, fresh_within: None, desk: None, past: None }
+    ServerState::new(snapshots, access, controls)
 }
 
 fn web(table: &str) -> Web {

@@ -344,17 +344,8 @@ fn serving_fresh(
     let (sender, snapshots) = watch::channel(Arc::new(snapshot));
     let web = Web { names: vec!["probe.contoso.mil".to_owned()], ..Web::default() };
     let access = Arc::new(Access::new(&web).unwrap());
-    (
-        sender,
-        router(ServerState {
-            snapshots,
-            access,
-            controls: controls(),
-            fresh_within,
-            desk: None,
-            past: None,
-        }),
-    )
+    let state = ServerState::new(snapshots, access, controls());
+    (sender, router(ServerState { fresh_within, ..state }))
 }
 
 async fn ask(router: &Router, request: Request<Body>) -> (StatusCode, HeaderMap, String) {

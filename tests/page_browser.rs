@@ -64,17 +64,14 @@ impl Stage {
     async fn start(&self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
         let listeners = vec![Listener::tcp(listener).unwrap()];
-        let router = server::router(ServerState {
-            snapshots: self.publish.subscribe(),
-            access: Arc::new(Access::new(&Web::default()).unwrap()),
-            controls: Controls {
-                reload: tokio::sync::mpsc::channel(1).0,
-                log_level: Arc::new(|| "info".into()),
-                set_log_level: Arc::new(|_| Ok(())),
-            },
-            fresh_within: None,
-            desk: None,
-        });
+        let controls = Controls {
+            reload: tokio::sync::mpsc::channel(1).0,
+            log_level: Arc::new(|| "info".into()),
+            set_log_level: Arc::new(|_| Ok(())),
+        };
+        let access = Arc::new(Access::new(&Web::default()).unwrap());
+        let state = ServerState::new(self.publish.subscribe(), access, controls);
+        let router = server::router(state);
         let serving = Serving::new(router, None, Arc::new(|_: &str| {}));
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(async move {

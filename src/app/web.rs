@@ -104,7 +104,12 @@ impl Server {
     ) -> impl Future<Output = io::Result<()>> + Send {
         let fresh_within = Some(limits::SNAPSHOT_AGE);
         let (access, desk) = (self.access, Some(desk));
-        let router = router(ServerState { snapshots, access, controls, fresh_within, desk, past });
+        let router = router(ServerState {
+            fresh_within,
+            desk,
+            past,
+            ..ServerState::new(snapshots, access, controls)
+        });
         let serving =
             Serving::new(router, self.certificates, Arc::new(|notice: &str| warn!("{notice}")));
         serve(self.listeners, serving, stop)

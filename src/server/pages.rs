@@ -3,24 +3,29 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 use jiff::Timestamp;
 
+use crate::limits;
 use crate::render::markdown;
 use crate::render::page::{self, View};
 use crate::snapshot::Snapshot;
 use crate::wire;
 
+use super::rendered::Output;
 use super::{JSON, ServerState, no_such_check, odd_path};
 
 type Shared = State<Arc<ServerState>>;
 
 /// The status page.
-pub(super) async fn overview(State(state): Shared, RawQuery(query): RawQuery) -> Html<String> {
-    Html(page::overview_as(&*state.snapshot().await, view(query.as_deref())))
+pub(super) async fn overview(State(state): Shared, RawQuery(query): RawQuery) -> Html<Bytes> {
+    let view = view(query.as_deref());
+    let make = |snapshot: &Snapshot| page::overview_as(snapshot, view);
+    Html(state.rendered.get(&state.snapshot().await, Output::Overview(view), make).await)
 }
 
 /// The page of one check.
@@ -30,12 +35,16 @@ pub(super) async fn check(
     RawQuery(query): RawQuery,
 ) -> Response {
     let Ok(Path(id)) = id else { return odd_path() };
-    page::check_as(&*state.snapshot().await, &id, view(query.as_deref()), &[])
+    let snapshot = state.snapshot().await;
+    let older = state.past_events(&id, limits::PAGE_EVENTS).await;
+    page::check_as(&snapshot, &id, view(query.as_deref()), &older)
         .map_or_else(|| no_such_check(&id), |page| Html(page).into_response())
 }
 
 fn view(query: Option<&str>) -> View {
-    query.map(View::of_query).unwrap_or_default().read_at(Timestamp::now())
+    // To the second, as ages are shown, so that readers of the same second share one page.
+    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
+    query.map(View::of_query).unwrap_or_default().read_at(now)
 }
 
 /// The report as a page of its own.
