@@ -139,6 +139,13 @@ fn strict(targets: &[String; 2], ids: &Value) -> Value {
     let probe = document["paths"]["/probe"]["get"]["parameters"].as_array_mut().unwrap();
     probe[0]["schema"] = json!({"type": "string", "enum": targets});
     probe[3]["schema"] = json!({"type": "string", "enum": ["name.example"]});
+    // No schema can say that `from` must not be later than `to`.
+    let history = document["paths"]["/api/v1/history"]["get"]["parameters"].as_array_mut().unwrap();
+    history[0]["schema"] = json!({"anyOf": [
+        {"type": "string", "enum": ["2000-01-01T00:00:00Z", "2000-01-01"]},
+        {"type": "string", "pattern": "^[1-9][0-9]{0,2}[mhd]$"},
+    ]});
+    history[1]["schema"] = json!({"type": "string", "enum": ["9999-12-30T22:00:00Z"]});
     let form = "application/x-www-form-urlencoded";
     document["paths"]["/probe-form"]["post"]["requestBody"]["content"][form]["schema"]["properties"] = json!({
         "targets": {"type": "string", "enum": targets},

@@ -248,7 +248,7 @@ fn what_makes_the_page_doubtful_is_on_top() {
             "This picture is 4 min old",
             "The daemon lags: 1 result overdue, 7 measurements left out",
             "The last reload was refused, so the configuration before it is still in use: line 12",
-            "History is kept in memory only, not in /var/lib/vnetprobe/history.sqlite: no space left on device",
+            "History is kept in memory only: /var/lib/vnetprobe/history.sqlite cannot be used: no space left on device",
             "id=\"verdict\"",
         ],
     );
