@@ -129,6 +129,23 @@ fn changed_dns_servers_of_the_machine_are_noticed() {
 }
 
 #[test]
+fn what_a_reload_cannot_do_is_told_by_its_name() {
+    alone(|| {
+        let daemon = Daemon::start(&config(&[]));
+        let history = config(&[]) + "\n[history]\nretention = \"30d\"\n";
+        let both = history.clone() + "\n[web]\nlisten = \"127.0.0.1:1\"\n";
+        // As long as it differs from what is in use, and no longer.
+        for config in [&config(&[]), &history, &both, &config(&[])] {
+            daemon.configure(config);
+            assert_eq!(daemon.ask("POST", "/-/reload", "").status, 200);
+        }
+        let said = daemon.stopped().expect(0).stderr;
+        assert_eq!(said.matches("the settings of [history] need a restart").count(), 2, "{said}");
+        assert_eq!(said.matches("web.listen and the settings of TLS need").count(), 1, "{said}");
+    });
+}
+
+#[test]
 fn only_a_post_reloads() {
     alone(|| {
         let daemon = Daemon::start(&config(&[]));

@@ -28,6 +28,7 @@ use crate::schedule::Repeat;
 use crate::server::auth::Access;
 use crate::server::control::Reload;
 use crate::server::desk::Desk;
+use crate::settings::HistorySettings;
 use crate::settings::web::Web;
 
 /// What the daemon was made from, as it was last read.
@@ -76,7 +77,9 @@ pub(super) struct Reloader {
     sources: Sources,
     access: Arc<Access>,
     desks: watch::Sender<Arc<dyn Desk>>,
+    /// In use since the start, until the end.
     web: Web,
+    history: HistorySettings,
     hangups: Hangups,
 }
 
@@ -100,6 +103,7 @@ impl Reloader {
             access,
             desks,
             web: config.settings.web.clone(),
+            history: config.settings.history.clone(),
             hangups: interrupt::hangups(),
             orders,
         }
@@ -154,15 +158,10 @@ impl Reloader {
         // A mistake is told once, not at every look.
         self.sources = sources;
         match made {
-            Ok(Made { ca_files, cloud, web, desk, mut live, setting, options }) => {
+            Ok(Made { ca_files, cloud, web, history, desk, mut live, setting, options }) => {
                 self.access.replace(&web)?;
                 self.desks.send_replace(desk);
-                if (&web.listen, &web.tls) != (&self.web.listen, &self.web.tls) {
-                    warn!(
-                        "web.listen and the settings of TLS need a restart; until then they stay as they are"
-                    );
-                }
-                self.web = web;
+                self.warn_of_restarts(&web, &history);
                 if cloud == self.cloud {
                     live.follow_ups = Arc::clone(&self.follow_ups);
                 }
@@ -186,6 +185,18 @@ impl Reloader {
             }
         }
     }
+
+    /// Sockets and files that are open stay so until the process is another.
+    fn warn_of_restarts(&self, web: &Web, history: &HistorySettings) {
+        if (&web.listen, &web.tls) != (&self.web.listen, &self.web.tls) {
+            warn!(
+                "web.listen and the settings of TLS need a restart; until then they stay as they are"
+            );
+        }
+        if *history != self.history {
+            warn!("the settings of [history] need a restart; until then they stay as they are");
+        }
+    }
 }
 
 /// A new plan and all it needs.
@@ -193,6 +204,7 @@ struct Made {
     ca_files: Vec<PathBuf>,
     cloud: crate::model::Cloud,
     web: Web,
+    history: HistorySettings,
     desk: Arc<dyn Desk>,
     live: Live,
     setting: Setting,
@@ -216,10 +228,10 @@ fn planned_anew(args: &ConfigArgs, machine: Machine) -> Result<Made, Refusal> {
     let plan = planned(&config)?;
     let repeat = Repeat::Every(config.settings.interval);
     let (cloud, ca_files) = (config.parameters.cloud, config.settings.ca_files.clone());
-    let web = config.settings.web.clone();
+    let (web, history) = (config.settings.web.clone(), config.settings.history.clone());
     let desk = Front::open(plan.clone(), config.clone(), machine.clone())?;
     let (live, setting, options) = prepare(plan, config, machine, repeat)?;
-    Ok(Made { ca_files, cloud, web, desk, live, setting, options })
+    Ok(Made { ca_files, cloud, web, history, desk, live, setting, options })
 }
 
 async fn blocking<T: Send + 'static>(
