@@ -3,7 +3,13 @@
 //! For people on a terminal or in a file, as JSON, or with fields into systemd's journal. The core
 //! logs nothing: changes come from the snapshot's journal.
 
+#[cfg(target_os = "linux")]
+use std::fs::File;
 use std::io::{self, IsTerminal};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd as _;
+#[cfg(target_os = "linux")]
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -84,10 +90,20 @@ fn journal() -> Option<BoxedLayer> {
     None
 }
 
-/// systemd says so of standard error (systemd.exec(5)).
+/// Whether standard error is what systemd says it connected to the journal (systemd.exec(5)). The
+/// variable alone is no sign: whatever a service starts inherits it.
+#[cfg(target_os = "linux")]
 #[expect(clippy::disallowed_methods, reason = "systemd tells through the environment")]
 fn journal_is_there() -> bool {
-    !io::stderr().is_terminal() && std::env::var_os("JOURNAL_STREAM").is_some()
+    let Some(told) = std::env::var_os("JOURNAL_STREAM") else { return false };
+    let stream = io::stderr().as_fd().try_clone_to_owned().map(File::from);
+    let stream = stream.and_then(|stream| stream.metadata());
+    stream.is_ok_and(|it| told == *format!("{}:{}", it.dev(), it.ino()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn journal_is_there() -> bool {
+    false
 }
 
 // --------------------------------------------------------------------------------------- changes
