@@ -49,6 +49,7 @@ image: static
 	install -D -m 755 $(STATIC) $(TARGET_DIR)/image/usr/bin/vnetprobe
 	install -D -m 644 probes.toml $(TARGET_DIR)/image/etc/vnetprobe/probes.toml
 	install -D -m 644 -t $(TARGET_DIR)/image/usr/share/doc/vnetprobe LICENSE-MIT LICENSE-APACHE
+	install -d -m 700 $(TARGET_DIR)/image/var/lib/vnetprobe
 
 container: image
 	buildah build --tag vnetprobe:$(VERSION) --file deploy/Containerfile $(TARGET_DIR)/image

@@ -77,6 +77,7 @@ RestartPreventExitStatus=2
 WatchdogSec=30
 StateDirectory=vnetprobe
 MemoryMax=256M
+LimitNOFILE=16384
 NoNewPrivileges=yes
 
 [Install]

@@ -141,6 +141,9 @@ fn the_package_is_what_debian_expects() {
         "/vendor-completions/_vnetprobe",
         "/doc/vnetprobe/copyright",
         "/doc/vnetprobe/causes.md",
+        "/usr/share/vnetprobe/prometheus/alertmanager.yml",
+        "/usr/share/vnetprobe/prometheus/vnetprobe.rules.yml",
+        "/usr/share/vnetprobe/grafana/vnetprobe.json",
     ] {
         assert!(list.contains(&format!("{file}\n")), "no {file} in {list}");
     }

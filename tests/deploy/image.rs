@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::built::{built, repository};
 use crate::process::loopback::get;
-use crate::process::{Process, alone, folder, needs};
+use crate::process::{Process, alone, folder, needs, until};
 
 /// What the image's folder holds runs in an empty root: no libc, no shell, no /etc of a machine.
 #[test]
@@ -85,5 +85,12 @@ fn buildah_builds_the_image_and_runs_it() {
         daemon.says("status page: http://");
         let answer = get("127.0.0.1:19115".parse().unwrap(), "/-/healthy").unwrap();
         assert_eq!((answer.status, answer.body.as_str()), (200, "ok"));
+        // As nobody it still has a place for history.
+        let history = until("it is known where history is kept", || {
+            let report = get("127.0.0.1:19115".parse().unwrap(), "/api/v1/report")?;
+            let report: serde_json::Value = serde_json::from_str(&report.body).ok()?;
+            Some(report["history"].clone()).filter(|history| history["kept"] != "memory")
+        });
+        assert_eq!(history["kept"], "file", "{history}");
     });
 }

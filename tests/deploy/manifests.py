@@ -9,6 +9,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import tomllib
 
 import jsonschema
 import yaml
@@ -62,6 +63,11 @@ if not complaints:
     claim(service["spec"]["ports"][0]["targetPort"] == container["ports"][0]["name"], "the service's port")
     claim(policy["spec"]["ingress"][0]["ports"][0]["port"] == container["ports"][0]["containerPort"], "the policy's port")
     claim(any(v.get("configMap", {}).get("name") == files["configmap"]["metadata"]["name"] for v in spec["volumes"]), "the configuration is not mounted")
+    # What is kept is kept on the volume that can be written, and fits.
+    history = tomllib.loads(files["configmap"]["data"]["probes.toml"]).get("history", {})
+    places = {v["name"]: v for v in spec["volumes"] if "emptyDir" in v}
+    mounts = [m["mountPath"] for m in container["volumeMounts"] if m["name"] in places and not m.get("readOnly")]
+    claim(str(pathlib.PurePath(history.get("path", "")).parent) in mounts, f"history is not on a volume: {history}, {mounts}")
     allowed = {(p["port"], p["protocol"].lower()) for rule in policy["spec"]["egress"] for p in rule["ports"]}
     claim({(53, "udp"), (53, "tcp")} <= allowed, "the policy blocks DNS")
     missing = {(port, transport) for port, transport in ports} - allowed

@@ -1,9 +1,17 @@
 //! A new user on a clean Debian 12, and the package's whole life after that day.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test makes its world")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test makes its world"
+)]
 
 use std::fmt::Write as _;
 use std::fs;
 use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::built::{Built, VERSION, built, repository};
 use crate::machine::{Groups, Machine};
@@ -66,21 +74,20 @@ fn dns_server() -> Process {
     server
 }
 
-const MONITORING: &str = r#"
-global: { scrape_interval: 1s, evaluation_interval: 1s }
-rule_files: [rules.yml]
-scrape_configs:
-  - job_name: vnetprobe
-    static_configs: [{ targets: ["127.0.0.1:19115"] }]
-"#;
-
-const RULES: &str = r"
-groups:
-  - name: vnetprobe
-    rules:
-      - alert: ScenarioBlocked
-        expr: vnetprobe_scenario_ready == 0
-";
+/// The pack that the package brought, for one daemon here; minutes are seconds.
+fn monitoring(machine: &Machine) -> TempDir {
+    let shipped = |name: &str| {
+        fs::read_to_string(machine.path(&format!("/usr/share/vnetprobe/prometheus/{name}")))
+            .unwrap()
+    };
+    let scrapes = shipped("prometheus.yml").replace("30s", "1s");
+    let rules = shipped("vnetprobe.rules.yml").replace("for: 2m", "for: 2s");
+    let vnets = "- targets: [\"127.0.0.1:19115\"]\n  labels: { vnet: vnet-research }\n";
+    let files = folder(&[("prometheus.yml", &scrapes), ("vnetprobe.rules.yml", &rules)]);
+    fs::create_dir(files.path().join("vnets")).unwrap();
+    fs::write(files.path().join("vnets/research.yml"), vnets).unwrap();
+    files
+}
 
 fn first_day(machine: &Machine) {
     let mut user = Transcript { machine, text: String::new() };
@@ -116,7 +123,7 @@ fn first_day(machine: &Machine) {
     machine.comes_to("curl -sS http://127.0.0.1:19115/-/ready", "ready");
     let finding = "mlstore.blob.core.usgovcloudapi.net";
     machine.comes_to("curl -sS http://127.0.0.1:19115/api/v1/findings", finding);
-    let page = user.types("curl -sS http://127.0.0.1:19115/ | grep -o '<title>[^<]*'");
+    let page = user.types("curl -sS http://127.0.0.1:19115/ | grep -o '<title>[^<]*' | head -1");
     assert!(page.contains("vnetprobe"), "{page}");
     let status = "systemctl show --property=StatusText vnetprobe";
     machine.comes_to(status, " block");
@@ -124,24 +131,60 @@ fn first_day(machine: &Machine) {
     let found = user.types("vnetprobe check --host 'mlstore.blob.*' | head -20");
     assert!(found.contains(finding), "{found}");
 
-    user.says("The metrics, and the alert that a Prometheus makes of them which scrapes this address and has one rule: `alert: ScenarioBlocked`, `expr: vnetprobe_scenario_ready == 0`.");
+    user.says(
+        "What happened, in the journal by its fields, and in the file that outlives the process.",
+    );
+    let logged = "journalctl -u vnetprobe -o cat VNETPROBE_CAUSE=private_endpoint_missing";
+    machine.comes_to(logged, finding);
+    user.types(&format!("{logged} | head -1"));
+    machine.comes_to("vnetprobe history", finding);
+    let past = user.types("vnetprobe history --check 'storage-blob@*'");
+    assert!(past.contains(finding), "{past}");
+
+    user.says("The metrics, and the alert that a Prometheus makes of them with the files that the package brought (its minutes are seconds here).");
     let metrics =
         user.types("curl -sS http://127.0.0.1:19115/metrics | grep '^vnetprobe_scenario_ready'");
     assert!(metrics.lines().any(|line| line.ends_with(" 0")), "{metrics}");
+    let pack = user.types("find /usr/share/vnetprobe -type f | sort");
+    assert_eq!(pack.lines().count(), 5, "{pack}");
     needs("prometheus", "prometheus");
-    let files = folder(&[("prometheus.yml", MONITORING), ("rules.yml", RULES)]);
+    let files = monitoring(machine);
     let mut command = Command::new("prometheus");
     command
         .current_dir(files.path())
         .args(["--config.file=prometheus.yml", "--web.listen-address=127.0.0.1:9090"]);
     let _prometheus = Process::start(&mut command);
-    let alerts = "curl -sS http://127.0.0.1:9090/api/v1/alerts";
+    let alerts =
+        "curl -sS http://127.0.0.1:9090/api/v1/alerts | grep -o '\"summary\":\"Blocked[^}]*}[^}]*'";
     machine.comes_to(alerts, "\"state\":\"firing\"");
-    let fired = user.types(&format!(
-        "{alerts} | grep -o '{{\"labels\":{{\"alertname\":\"ScenarioBlocked\"[^}}]*}}' | head -3"
-    ));
-    assert!(fired.contains("ScenarioBlocked"), "{fired}");
+    let fired = user.types(alerts);
+    assert!(fired.contains("Blocked in vnet-research: "), "{fired}");
     user.is_the_document();
+}
+
+/// A change of state is a record with fields, and history is a file of the daemon's own.
+fn remembered(machine: &Machine) {
+    let records = machine.does("journalctl -o json -u vnetprobe VNETPROBE_STATUS=fail");
+    let record: Value = serde_json::from_str(records.lines().next().unwrap()).unwrap();
+    for (field, value) in [
+        ("PRIORITY", "4"),
+        ("SYSLOG_IDENTIFIER", "vnetprobe"),
+        ("_SYSTEMD_UNIT", "vnetprobe.service"),
+        ("_TRANSPORT", "journal"),
+        ("VNETPROBE_WAS", "unknown"),
+    ] {
+        assert_eq!(record[field], value, "{record:#}");
+    }
+    for field in ["MESSAGE", "VNETPROBE_CHECK", "VNETPROBE_CAUSE"] {
+        assert!(!record[field].as_str().unwrap().is_empty(), "{record:#}");
+    }
+    let owner = machine.does("stat -c %u /var/lib/vnetprobe/history.sqlite");
+    assert_ne!(owner, "0\n");
+    assert_eq!(machine.does("stat -c %a /var/lib/vnetprobe/history.sqlite"), "600\n");
+    machine.comes_to(
+        "curl -sS http://127.0.0.1:19115/metrics | grep ^vnetprobe_history_writable",
+        " 1",
+    );
 }
 
 /// The real systemd keeps what the unit promises.
@@ -210,6 +253,9 @@ fn later_life(machine: &Machine, built: &Built) {
     assert!(machine.does("cat /etc/vnetprobe/probes.toml.dpkg-dist").contains("# Shipped later."));
     assert_eq!(machine.does("dpkg-query -W -f '${Version}' vnetprobe"), "8.2");
     machine.comes_to("systemctl is-active vnetprobe", "active\n");
+    // The first day is known after kills, restarts and upgrades.
+    let past = machine.does("vnetprobe history --limit 1000");
+    assert!(past.contains("mlstore.blob.core.usgovcloudapi.net"), "{past}");
 
     machine.does("dpkg -r vnetprobe");
     assert_ne!(machine.run("systemctl is-active vnetprobe").code, Some(0));
@@ -232,6 +278,7 @@ fn a_first_day_and_a_whole_life() {
         fs::copy(&built.package, machine.path(&format!("/root/{name}"))).unwrap();
         // A person's shell begins at home.
         first_day(&machine);
+        remembered(&machine);
         confined(&machine);
         machine.does(&format!("rm /root/{name}"));
         later_life(&machine, built);
