@@ -765,7 +765,8 @@ causes! {
     Overdue = "overdue", Local, Us, Unknown,
         "Check has not been run for too long",
         "The latest result of this check is older than several intervals, so what it said no \
-         longer counts. vnetprobe did not come round to it: the machine was paused, is short of \
+         longer counts; or the machine kept the measurement itself waiting, so that silence proves \
+         nothing. vnetprobe did not come round to it: the machine was paused, is short of \
          CPU, or has more slow checks than the concurrency allows. Nothing is known about the \
          service meanwhile.",
         "Ask this machine's admin whether it was suspended or is overloaded. Otherwise raise \

@@ -4,6 +4,8 @@
 //! alone reads the clock for the program; the prober times only its own steps.
 #![expect(clippy::disallowed_methods, reason = "the engine decides what now is")]
 
+mod clock;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +23,7 @@ use crate::model::Expect;
 use crate::observation::Observation;
 use crate::schedule::{Repeat, Schedule, Slot};
 use crate::snapshot::Snapshot;
+use clock::Clock;
 
 /// The seam to the network: looks at one target and tells what it saw.
 pub trait Prober: Send + Sync + 'static {
@@ -70,6 +73,7 @@ pub struct Engine<P> {
     history: History,
     repeat: Repeat,
     origin: Instant,
+    clock: Clock,
 }
 
 impl<P: Prober> Engine<P> {
@@ -84,7 +88,17 @@ impl<P: Prober> Engine<P> {
             history: History::new(setting, past, Timestamp::now()),
             repeat,
             origin: Instant::now(),
+            clock: Clock::new(),
         }
+    }
+
+    /// What now is. When somebody has set the clock, what is remembered moves along first.
+    fn now(&mut self) -> Timestamp {
+        let (now, set) = self.clock.read();
+        if let Some(by) = set {
+            self.history.clock_set(by, now);
+        }
+        now
     }
 
     /// Notes in the journal that a daemon of this version started.
@@ -94,11 +108,8 @@ impl<P: Prober> Engine<P> {
 
     /// The snapshot of this moment.
     pub fn snapshot(&mut self) -> Arc<Snapshot> {
-        Arc::new(self.history.snapshot(
-            Timestamp::now(),
-            self.schedule.in_flight(),
-            self.schedule.skipped(),
-        ))
+        let now = self.now();
+        Arc::new(self.history.snapshot(now, self.schedule.in_flight(), self.schedule.skipped()))
     }
 
     /// Runs until all is done or `stop` completes. Snapshots go to `publish` as they change. What
@@ -165,7 +176,7 @@ impl<P: Prober> Engine<P> {
     }
 
     fn obey(&mut self, command: Command<P>, slots: &mut Slots) {
-        let now = Timestamp::now();
+        let now = self.now();
         match command {
             Command::Archive(archive) => self.history.set_archive(archive),
             Command::RefuseReload(reason) => self.history.refuse_reload(&reason, now),
@@ -210,8 +221,9 @@ impl<P: Prober> Engine<P> {
             Err(error) => (error.id(), Outcome::Broken("a probe panicked".to_owned())),
         };
         let Some((slot, _)) = slots.remove(&id) else { return };
+        let at = self.now();
         let now = self.origin.elapsed();
-        let confirm_at = match self.history.fold(slot, &outcome, Timestamp::now()) {
+        let confirm_at = match self.history.fold(slot, &outcome, at) {
             Next::Confirm => Some(now + limits::CONFIRM_AFTER),
             Next::Regular => None,
         };

@@ -16,14 +16,14 @@ use crate::journal::{Archive, Journal, Past, What};
 use crate::limits;
 use crate::machine::Machine;
 use crate::model::{Layer, Status, visible};
-use crate::observation::{Exchange, Observation, Rcode};
+use crate::observation::{DnsFailure, Exchange, ExchangeOutcome, Observation, Rcode};
 use crate::parameters::NetworkFacts;
 use crate::plan::Plan;
 use crate::remedy::Situation;
 use crate::scenario;
 use crate::schedule::Slot;
 use crate::snapshot::{CheckReport, Counters, Histogram, PHASE_BOUNDS, ServerCounters, Snapshot};
-use crate::verdict::{Context, Phases, Verdict};
+use crate::verdict::{Context, Phases, Verdict, is_late};
 
 use remembered::Remembered;
 
@@ -150,6 +150,18 @@ impl History {
         self.reload_refused = Some(reason.into());
     }
 
+    /// Goes on by a clock that somebody set: what is remembered stays as old as it is.
+    pub fn clock_set(&mut self, by: SignedDuration, now: Timestamp) {
+        let moved = |at: &mut Timestamp| *at = at.saturating_add(by).unwrap_or(*at);
+        moved(&mut self.started_at);
+        self.first_round_at.iter_mut().for_each(moved);
+        moved(&mut self.counters.config_loaded_at);
+        self.open.values_mut().for_each(|open| moved(&mut open.first_seen));
+        self.checks.iter_mut().for_each(|check| check.move_times(by));
+        self.counters.clock_set += by;
+        self.journal.push(now, What::ClockSet { from: now.saturating_sub(by).unwrap_or(now) });
+    }
+
     /// Notes how keeping history goes.
     pub fn set_archive(&mut self, archive: Archive) {
         self.archive = archive;
@@ -214,7 +226,8 @@ impl History {
             });
             for exchange in [&server.a, &server.aaaa] {
                 counters.queries += 1;
-                counters.failures += u64::from(!answered(exchange));
+                let ours = is_ours(exchange, observation.stalled.0);
+                counters.failures += u64::from(!ours && !answered(exchange));
                 counters.duration.observe(exchange.elapsed.seconds());
             }
         }
@@ -340,6 +353,12 @@ fn by_slot(plan: &Plan) -> Vec<Vec<usize>> {
 
 fn answered(exchange: &Exchange) -> bool {
     exchange.answer().is_some_and(|answer| matches!(answer.rcode, Rcode::NoError | Rcode::NxDomain))
+}
+
+/// Whether a question came to nothing on this very machine: no failure of the server.
+fn is_ours(exchange: &Exchange, stalled: Duration) -> bool {
+    matches!(exchange.outcome, ExchangeOutcome::Failed(DnsFailure::Local(_)))
+        || is_late(exchange, stalled)
 }
 
 fn broken(target: &Target, why: &str) -> Verdict {

@@ -99,6 +99,14 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Errors that say that this process or the system may open no more files, as texts of errors end.
+const NO_FILES: [&str; 2] = ["(os error 23)", "(os error 24)"];
+
+/// Whether something was not read because no file could be opened: that says nothing of what is in it.
+pub fn ran_out_of_files(trouble: &str) -> bool {
+    NO_FILES.iter().any(|end| trouble.contains(end))
+}
+
 /// Reads what the machine says of itself. Never fails: what cannot be read becomes a trouble.
 pub fn machine() -> Machine {
     let mut troubles = Vec::new();

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::cause::Cause;
@@ -79,6 +79,12 @@ impl Strip {
             self.0.pop_front();
         }
         self.0.push_back(sample);
+    }
+
+    /// Moves all of them along with a clock that was set.
+    pub fn move_times(&mut self, by: SignedDuration) {
+        let by = i64::try_from(by.as_millis()).unwrap_or_default();
+        self.0.iter_mut().for_each(|sample| sample.at = sample.at.saturating_add(by));
     }
 
     /// The oldest first.
@@ -198,6 +204,11 @@ pub enum What {
         added: usize,
         /// Checks that are gone or changed.
         removed: usize,
+    },
+    /// Somebody set the clock of this machine.
+    ClockSet {
+        /// What it would have said.
+        from: Timestamp,
     },
     /// A new configuration was refused; the old one stays in use.
     ReloadFailed {

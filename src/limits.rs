@@ -41,6 +41,8 @@ pub const CONFIRM_AFTER: Duration = Duration::from_secs(1);
 pub const LOSSES_IN_A_ROW: u32 = 4;
 /// A result is overdue when it is older than this many intervals.
 pub const OVERDUE_INTERVALS: u32 = 3;
+/// A wall clock that is off by this much since it was last looked at was set.
+pub const CLOCK_SET: Duration = Duration::from_secs(1);
 /// At most this often a new snapshot is built while results stream in.
 pub const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 /// Most commands to a running engine that wait to be obeyed.
@@ -127,9 +129,12 @@ pub const TLS_SLOW: Duration = Duration::from_secs(2);
 pub const SYN_RETRANSMITTED: Duration = Duration::from_millis(980);
 
 /// How often a running probe looks whether it gets its turns.
-pub const TURN: Duration = Duration::from_millis(100);
+/// Shorter than the period in which control groups ration the processor (100 ms), or pauses would hide in it.
+pub const TURN: Duration = Duration::from_millis(20);
 /// A turn that comes later than this was lost to a busy machine; timers alone are off by less.
 pub const TURN_LATE: Duration = Duration::from_millis(10);
+/// After a pause of this machine that is longer, nobody is blamed for having closed a connection.
+pub const STALLED_LONG: Duration = Duration::from_secs(1);
 
 /// Largest head of an HTTP answer, in bytes.
 pub const HTTP_HEAD_BYTES: usize = 16 * 1024;

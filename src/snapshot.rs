@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::cause::Cause;
 use crate::check::Check;
@@ -198,6 +198,8 @@ pub struct Counters {
     pub dns_servers: BTreeMap<SocketAddr, ServerCounters>,
     /// When the configuration in use was loaded.
     pub config_loaded_at: Timestamp,
+    /// How far this machine's clock was set since the start, all in all.
+    pub clock_set: SignedDuration,
 }
 
 impl Counters {
@@ -210,6 +212,7 @@ impl Counters {
             phases: BTreeMap::new(),
             dns_servers: BTreeMap::new(),
             config_loaded_at: now,
+            clock_set: SignedDuration::ZERO,
         }
     }
 }

@@ -6,6 +6,7 @@
 mod addresses;
 mod application;
 mod followups;
+mod late;
 mod names;
 mod private;
 mod proof;
@@ -25,6 +26,8 @@ use crate::model::{Elapsed, Expect, Kind, Layer, Proof, Status, visible};
 use crate::observation::{AboveTcp, ClimbOutcome, DnsObservation, Observation, TlsOutcome};
 use crate::parameters::NetworkFacts;
 use crate::resolution::effective;
+
+pub(crate) use late::is_late;
 
 /// The judgement of one check.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,7 +106,7 @@ pub(crate) fn judge_without(
         if asks { names::judge(check, context, observation) } else { names::Names::default() };
     let climbs = addresses::judge(check, context, observation);
     let mut warnings = names.warnings;
-    let refused = || through.and_then(|proxy| proxied::judge(check, proxy));
+    let refused = || through.and_then(|proxy| proxied::judge(check, proxy, observation.stalled.0));
     let fault = names.fault.or_else(refused).or_else(|| {
         warnings.extend(climbs.warnings);
         climbs.fault

@@ -86,6 +86,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("tracing", &["src/app", "src/server", "src/cli.rs"]),
     ("tracing_subscriber", &["src/app/log.rs"]),
     ("rusqlite", &["src/archive/"]),
+    ("rustix", &["src/engine/clock.rs"]),
     ("anyhow", &[]),
 ];
 

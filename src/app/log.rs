@@ -160,6 +160,9 @@ fn tell(event: &Event) {
         What::Reloaded { reason, added, removed } => {
             info!(reason, added, removed, "configuration reloaded");
         }
+        What::ClockSet { from } => {
+            warn!("the clock of this machine was set from {from:.0} to {:.0}", event.at);
+        }
         What::ReloadFailed { reason } => {
             error!("configuration not reloaded, the old one stays in use: {reason}");
         }

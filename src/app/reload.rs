@@ -53,6 +53,12 @@ impl Sources {
         }
     }
 
+    /// Whether files could not be opened for want of descriptors: then nothing was learned.
+    fn is_cut_short(&self) -> bool {
+        let troubles = self.machine.troubles.iter().chain(self.config.as_ref().err());
+        troubles.into_iter().any(|trouble| host::ran_out_of_files(trouble))
+    }
+
     /// What differs, in words.
     fn changed(&self, newer: &Self) -> &'static str {
         if self.config != newer.config {
@@ -125,6 +131,9 @@ impl Reloader {
                 _ = ticks.tick() => {
                     let (args, ca_files) = (self.args.clone(), self.ca_files.clone());
                     let Ok(read) = blocking(move || Sources::read(&args, &ca_files)).await else { continue };
+                    if read.is_cut_short() {
+                        continue;
+                    }
                     // A file that is being written is no news until it rests.
                     let rests = newest.as_ref() == Some(&read);
                     let changed = read != self.sources;
@@ -231,6 +240,10 @@ fn planned_anew(args: &ConfigArgs, machine: Machine) -> Result<Made, Refusal> {
     let (web, history) = (config.settings.web.clone(), config.settings.history.clone());
     let desk = Front::open(plan.clone(), config.clone(), machine.clone())?;
     let (live, setting, options) = prepare(plan, config, machine, repeat)?;
+    // Without files there would be no DNS servers and no trust store: worse than what is in use.
+    if let Some(trouble) = setting.machine.troubles.iter().find(|t| host::ran_out_of_files(t)) {
+        return Err(Refusal::ours(format!("{trouble}; raise the limit on open files")));
+    }
     Ok(Made { ca_files, cloud, web, history, desk, live, setting, options })
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::file::{self, Trouble};
@@ -56,6 +56,8 @@ struct Open {
     /// Whether the file says that this run writes it.
     signed: bool,
     checks: HashMap<String, Known>,
+    /// How far the clock had been set when the times in `checks` were noted.
+    clock_set: SignedDuration,
 }
 
 /// What the file knows of a check.
@@ -252,6 +254,7 @@ impl Keeper {
             written: if ours { last.saturating_sub(offset) } else { self.begun },
             offset,
             signed: ours,
+            clock_set: SignedDuration::ZERO,
         });
         Ok(())
     }
@@ -290,6 +293,7 @@ impl Keeper {
 
     fn write_once(&mut self, snapshot: &Snapshot) -> Result<(), Trouble> {
         let Self { open: Some(open), lost, reached, run, place, .. } = self else { return Ok(()) };
+        open.set_clock(snapshot.counters.clock_set);
         let mut events = snapshot.journal.since(open.written).peekable();
         if let Some(first) = events.peek() {
             let before = open.written.max(*reached) + 1;
@@ -355,6 +359,18 @@ impl Keeper {
 }
 
 impl Open {
+    /// Moves the times of what is in the file along with a clock that was set, as all others moved:
+    /// else nothing would be new until the clock is where it was.
+    fn set_clock(&mut self, total: SignedDuration) {
+        let by = total.saturating_sub(self.clock_set);
+        if !by.is_zero() {
+            for known in self.checks.values_mut() {
+                known.last = known.last.saturating_add(by).unwrap_or(known.last);
+            }
+            self.clock_set = total;
+        }
+    }
+
     /// Checks of which the file does not know all.
     fn news<'s>(&self, snapshot: &'s Snapshot) -> Vec<&'s CheckReport> {
         let is_new = |report: &&CheckReport| match self.checks.get(&report.check.id) {

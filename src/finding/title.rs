@@ -190,7 +190,7 @@ fn paths(cause: Cause, culprit: &Culprit, hosts: &Hosts) -> Option<String> {
         (Cause::LocalExhausted, _) => format!(
             "This machine ran out of sockets, ports or memory: {hosts} could not be checked"
         ),
-        (Cause::Overdue, _) => format!("Results of {hosts} are too old to count"),
+        (Cause::Overdue, _) => format!("Results of {hosts} are too old or came too late to count"),
         _ => return None,
     })
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::cause::Cause;
 use crate::check::Check;
@@ -57,6 +57,18 @@ impl Remembered {
     /// The same memory for the same check of a new plan.
     pub(super) fn adopt(&mut self, check: &Arc<Check>) {
         Arc::make_mut(&mut self.report).check = Arc::clone(check);
+    }
+
+    /// Moves all that was noted along with a clock that was set.
+    pub(super) fn move_times(&mut self, by: SignedDuration) {
+        let moved = |at: &mut Timestamp| *at = at.saturating_add(by).unwrap_or(*at);
+        if let Some((_, since)) = &mut self.past {
+            moved(since);
+        }
+        let report = Arc::make_mut(&mut self.report);
+        let CheckReport { last_run_at, last_success_at, since, strip, .. } = report;
+        [last_run_at, last_success_at, since].into_iter().flatten().for_each(moved);
+        strip.move_times(by);
     }
 
     /// Keeps a lost packet to itself until it has company; who looks only once is told at once.

@@ -3,6 +3,7 @@
 mod events;
 
 use super::*;
+use crate::journal::Sample;
 use crate::model::{Cloud, Elapsed, Expect, Host, Kind};
 use crate::observation::{
     AboveTcp, Answer, Climb, ClimbOutcome, ConnectFailure, DnsObservation, ExchangeOutcome,
@@ -283,6 +284,32 @@ fn a_clock_set_back_makes_nothing_overdue() {
     let mut history = one();
     history.fold(0, &good(), at(0));
     assert_eq!(cause(&mut history, at(-1_000_000)), PASS);
+}
+
+#[test]
+fn what_is_known_is_as_old_as_before_when_the_clock_is_set() {
+    for by in [3_600, -3_600] {
+        let mut history = one();
+        history.fold(0, &good(), at(1));
+        history.fold(0, &dropped(), at(61));
+        history.fold(0, &dropped(), at(62));
+        history.clock_set(SignedDuration::from_secs(by), at(by + 63));
+        let report = published(&mut history, at(by + 63));
+        assert_eq!((report.status(), report.cause()), DROPPED);
+        assert_eq!(report.last_run_at, Some(at(by + 62)));
+        assert_eq!(report.since, Some(at(by + 62)));
+        assert_eq!(report.last_success_at, Some(at(by + 1)));
+        assert_eq!(report.strip.samples().next_back().map(Sample::at), Some(at(by + 62)));
+        // It gets old by the new clock, too.
+        assert_eq!(cause(&mut history, at(by + 62 + 196)), DROPPED);
+        assert_eq!(cause(&mut history, at(by + 62 + 197)), OVERDUE);
+        let snapshot = history.snapshot(at(by + 63), 0, 0);
+        assert_eq!(snapshot.started_at, at(by));
+        let set = What::ClockSet { from: at(63) };
+        assert!(
+            snapshot.journal.since(0).any(|event| event.what == set && event.at == at(by + 63))
+        );
+    }
 }
 
 #[test]

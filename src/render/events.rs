@@ -74,6 +74,9 @@ pub fn sentence(event: &Event) -> String {
             count(*added, "check"),
             count(*removed, "check")
         ),
+        What::ClockSet { from } => {
+            format!("The clock of this machine was set from {from:.0} to {:.0}", event.at)
+        }
         What::ReloadFailed { reason } => {
             format!("New configuration refused, the old one stays in use: {}", visible(reason))
         }

@@ -3,15 +3,15 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{AddressVerdict, Context, Fault, Warning, application, tls};
+use super::{AddressVerdict, Context, Fault, Warning, application, late, tls};
 use crate::cause::Cause;
 use crate::check::Check;
 use crate::finding::Culprit;
 use crate::limits;
-use crate::model::{Blame, Elapsed, Kind, Status, authority};
+use crate::model::{Blame, Elapsed, Kind, Layer, Status, authority};
 use crate::observation::{
     AboveTcp, Climb, ClimbOutcome, ConnectFailure, Experiment, LocalTrouble, NetworkError,
-    Observation, ProxyObservation,
+    Observation, ProxyObservation, TlsOutcome,
 };
 
 /// What the judgement of all addresses came to.
@@ -143,6 +143,7 @@ fn judge_one(
         }
         ClimbOutcome::Datagram(udp) => application::udp(&at, udp),
     };
+    let fault = fault.map(|fault| at.excused(fault, &climb.outcome));
     Judged { ip: climb.ip, fault, warnings }
 }
 
@@ -204,6 +205,18 @@ impl At<'_> {
             ConnectFailure::Network(error) => self.network(elapsed, *error),
             ConnectFailure::Local(trouble) => self.local(*trouble),
         }
+    }
+
+    /// What is found at fault, unless this machine's own pause explains it. What a certificate says
+    /// stays true after any pause.
+    fn excused(&self, fault: Fault, outcome: &ClimbOutcome) -> Fault {
+        let said = matches!(outcome, ClimbOutcome::Connected { then: AboveTcp::Tls(tls), .. }
+            if matches!(tls.outcome, TlsOutcome::Established { .. }))
+            && fault.cause.info().layer == Layer::Tls;
+        if said || !late::is_late_climb(outcome, self.stalled) {
+            return fault;
+        }
+        late::fault(&format!("{} did not answer", self.place()), self.stalled)
     }
 
     /// What a firewall rule would name: the address of a private endpoint, the name of a public host.

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use super::private::{
     Found, expectation, forwarder_missing, literal, of_hosts_file, privately_at_reference,
 };
-use super::{Context, Fault, Warning};
+use super::{Context, Fault, Warning, late};
 use crate::cause::Cause;
 use crate::check::Check;
 pub(super) use crate::culprit::server_names;
@@ -36,7 +37,7 @@ pub(super) fn judge(check: &Check, context: Context<'_>, seen: &Observation) -> 
     let fault = match &resolution {
         Resolution::HostsFile(_) => None,
         Resolution::Server(server) => unusable(check, context, name, dns, server),
-        Resolution::Nobody => Some(no_answer(name, dns, &seen.experiments)),
+        Resolution::Nobody => Some(no_answer(name, dns, seen)),
     };
     let addresses = resolution.addresses();
     let fault = fault.or_else(|| {
@@ -47,8 +48,7 @@ pub(super) fn judge(check: &Check, context: Context<'_>, seen: &Observation) -> 
     });
     let overridden = overridden(name, dns).filter(|_| fault.is_none());
     // Worth knowing beside a fault as well: another server may have the answer.
-    let warnings =
-        [overridden, disagreement(context, name, dns), server_down(name, dns, &seen.experiments)];
+    let warnings = [overridden, disagreement(context, name, dns), server_down(name, dns, seen)];
     Names { fault, warnings: warnings.into_iter().flatten().collect() }
 }
 
@@ -62,7 +62,9 @@ pub(super) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
 
 // ----------------------------------------------------------------------------- no answer at all
 
-fn no_answer(name: &str, dns: &DnsObservation, experiments: &[Experiment]) -> Fault {
+fn no_answer(name: &str, dns: &DnsObservation, seen: &Observation) -> Fault {
+    let (experiments, stalled) = (&seen.experiments, seen.stalled.0);
+    let silence = |server: &ServerObservation| silence(server, stalled);
     let servers = servers_of(dns);
     if servers.is_empty() {
         return Fault::new(
@@ -80,7 +82,7 @@ fn no_answer(name: &str, dns: &DnsObservation, experiments: &[Experiment]) -> Fa
     if let Some((server, answer)) = circle {
         return in_a_circle(name, server, answer);
     }
-    let worst = dns.configured().map(silence).max().unwrap_or_default();
+    let worst = dns.configured().map(&silence).max().unwrap_or_default();
     // Only the servers that did what is told of them.
     let same = |one: &Silence| std::mem::discriminant(one) == std::mem::discriminant(&worst);
     let servers: Vec<SocketAddr> =
@@ -99,6 +101,9 @@ fn no_answer(name: &str, dns: &DnsObservation, experiments: &[Experiment]) -> Fa
                 "This machine ran out of sockets or ports before it could look up {name}; raise its limits or probe less at a time."
             ),
         ),
+        Silence::Late => {
+            late::fault(&format!("DNS server {who} did not answer for {name}"), stalled)
+        }
         Silence::NoNetwork => Fault::new(
             Cause::LocalNoNetwork,
             Culprit::Machine,
@@ -212,6 +217,7 @@ enum Silence {
     #[default]
     NoNetwork,
     Exhausted,
+    Late,
     Timeout,
     Unreachable,
     Refused,
@@ -220,8 +226,9 @@ enum Silence {
 }
 
 /// How a server that does not decide kept silent: the more telling of its two questions.
-fn silence(server: &ServerObservation) -> Silence {
-    [&server.a, &server.aaaa].into_iter().filter_map(rank).max().unwrap_or_default()
+fn silence(server: &ServerObservation, stalled: Duration) -> Silence {
+    let both = [&server.a, &server.aaaa].into_iter();
+    both.filter_map(|exchange| rank(exchange, stalled)).max().unwrap_or_default()
 }
 
 impl std::fmt::Display for Silence {
@@ -229,6 +236,7 @@ impl std::fmt::Display for Silence {
         f.write_str(match self {
             Self::NoNetwork => "no route to it",
             Self::Exhausted => "no socket left",
+            Self::Late => "no answer in time",
             Self::Timeout => "no answer",
             Self::Unreachable => "nothing listens there",
             Self::Refused => "REFUSED",
@@ -239,7 +247,10 @@ impl std::fmt::Display for Silence {
 }
 
 /// Nothing for an answer that says whether the name exists.
-fn rank(exchange: &Exchange) -> Option<Silence> {
+fn rank(exchange: &Exchange, stalled: Duration) -> Option<Silence> {
+    if late::is_late(exchange, stalled) {
+        return Some(Silence::Late);
+    }
     Some(match &exchange.outcome {
         ExchangeOutcome::Answer(answer) => match answer.rcode {
             Rcode::Refused => Silence::Refused,
@@ -412,19 +423,19 @@ fn disagreement(context: Context<'_>, name: &str, dns: &DnsObservation) -> Optio
     })
 }
 
-fn server_down(name: &str, dns: &DnsObservation, experiments: &[Experiment]) -> Option<Warning> {
+fn server_down(name: &str, dns: &DnsObservation, seen: &Observation) -> Option<Warning> {
     let (up, down): (Vec<_>, Vec<_>) = dns.configured().partition(|server| server.decides());
     let down: Vec<(SocketAddr, Silence)> = down
         .into_iter()
-        .map(|server| (server.server, silence(server)))
-        // What this machine could not send is no fault of the server.
-        .filter(|(_, how)| !matches!(how, Silence::NoNetwork | Silence::Exhausted))
+        .map(|server| (server.server, silence(server, seen.stalled.0)))
+        // What this machine could not send or was too slow for is no fault of the server.
+        .filter(|(_, how)| !matches!(how, Silence::NoNetwork | Silence::Exhausted | Silence::Late))
         .collect();
     if up.is_empty() || down.is_empty() {
         return None;
     }
     let who = list(down.iter().map(|(server, how)| {
-        let but = match OverTcp::of(&[*server], experiments) {
+        let but = match OverTcp::of(&[*server], &seen.experiments) {
             OverTcp::Answers => " over UDP, but it answers over TCP",
             _ => "",
         };

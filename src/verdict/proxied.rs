@@ -1,6 +1,8 @@
 //! Judges what an explicit proxy did, and what it means that the way goes through one.
 
-use super::{Fault, addresses};
+use std::time::Duration;
+
+use super::{Fault, addresses, late};
 use crate::cause::Cause;
 use crate::check::Check;
 use crate::finding::Culprit;
@@ -14,9 +16,13 @@ use crate::plan::Plan;
 use crate::proxy::{Decision, Routes};
 
 /// What the proxy's behavior alone says of a check; nothing when the proxy went on.
-pub(super) fn judge(check: &Check, proxy: &ProxyObservation) -> Option<Fault> {
+pub(super) fn judge(check: &Check, proxy: &ProxyObservation, stalled: Duration) -> Option<Fault> {
     let url = &proxy.url;
     let target = check.target.authority();
+    if late::is_late_proxy(proxy, stalled) {
+        let what = format!("The proxy {url} did not go on to {target}");
+        return Some(late::fault(&what, stalled));
+    }
     let seconds = proxy.elapsed.seconds();
     let (cause, summary) = match &proxy.outcome {
         ProxyOutcome::Open | ProxyOutcome::Bypassed => return None,

@@ -49,7 +49,8 @@ impl Daemon {
         Self::start_as(command, folder)
     }
 
-    fn start_as(mut command: Command, folder: TempDir) -> Self {
+    /// Starts this command in a folder.
+    pub(crate) fn start_as(mut command: Command, folder: TempDir) -> Self {
         let process = Process::start(command.current_dir(folder.path()));
         let said = process.says("  metrics: ");
         // http or https.

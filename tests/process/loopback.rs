@@ -82,7 +82,7 @@ pub(crate) fn dns_server_that(says: impl Fn() -> Ipv4Addr + Send + 'static) -> S
 }
 
 /// RFC 1035 section 4.1: the question's id and name come back, without its EDNS record.
-fn dns_answer(question: &[u8], address: Ipv4Addr) -> Option<Vec<u8>> {
+pub(crate) fn dns_answer(question: &[u8], address: Ipv4Addr) -> Option<Vec<u8>> {
     const HEADER: usize = 12;
     let name = question.get(HEADER..)?.iter().position(|byte| *byte == 0)? + 1;
     let (kind, end) = (HEADER + name, HEADER + name + 4);

@@ -224,6 +224,11 @@ impl Process {
         self.stderr.text.0.lock().unwrap().contains(text)
     }
 
+    /// Its number, as this namespace sees it.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by its name: `INT`, `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let kill = format!("kill -{name} {}", self.child.id());

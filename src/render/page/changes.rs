@@ -9,7 +9,7 @@ use crate::limits;
 use crate::model::{Elapsed, Status};
 
 use super::Page;
-use super::words::{Tone, clean, count, ms, rich, segment, shape, short_moment};
+use super::words::{Tone, clean, count, moment, ms, rich, segment, shape, short_moment};
 use super::{evidence, findings};
 
 /// What changed lately, the newest first.
@@ -108,7 +108,7 @@ fn tone(what: &What) -> Option<Tone> {
         What::Check { to, .. } => Some(Tone::of(to.status)),
         What::Opened { cause, .. } => Some(Tone::of(cause.info().status)),
         What::Closed { .. } => Some(Tone::Pass),
-        What::ReloadFailed { .. } => Some(Tone::Warn),
+        What::ClockSet { .. } | What::ReloadFailed { .. } => Some(Tone::Warn),
         _ => None,
     }
 }
@@ -148,6 +148,9 @@ fn told(what: &What) -> Markup {
             What::Reloaded { reason, added, removed } => {
                 "new configuration in use: " (count(*added, "check")) " added, " (removed) " removed"
                 @if !reason.is_empty() { span class="soft" { " " (clean(reason)) } }
+            }
+            What::ClockSet { from } => {
+                "the clock of this machine was set; until then it said " (moment(*from))
             }
             What::ReloadFailed { reason } => { "new configuration refused: " (clean(reason)) }
         }
