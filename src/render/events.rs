@@ -168,6 +168,10 @@ mod tests {
                 "Configuration reloaded (SIGHUP): 2 checks new or changed, 1 check gone or changed",
             ),
             (
+                What::ClockSet { from: "2026-11-01T11:00:00Z".parse().unwrap() },
+                "The clock of this machine was set from 2026-11-01T11:00:00Z to ",
+            ),
+            (
                 What::ReloadFailed { reason: "line 1".into() },
                 "New configuration refused, the old one stays in use: line 1",
             ),
