@@ -7,6 +7,8 @@ mod log;
 mod notify;
 mod past;
 mod reload;
+#[cfg(windows)]
+mod service;
 mod web;
 
 use std::process::ExitCode;
@@ -77,7 +79,9 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Check(args) => check(&console, &args),
         Command::Probe(args) => probe(&console, &args),
-        Command::Serve(args) => daemon::serve(&args),
+        #[cfg(windows)]
+        Command::Serve(args) if args.service => service::serve(args),
+        Command::Serve(args) => daemon::serve(&args, &log::Place::Stderr, &|| {}),
         Command::History(args) => past::show(&console, &args),
         Command::Plan(args) => show_plan(&console, &args),
         Command::Validate(args) => validate(&console, &args),

@@ -72,7 +72,14 @@ pub enum Command {
 /// Where the configuration comes from.
 #[derive(Debug, Clone, Args)]
 pub struct ConfigArgs {
-    /// Configuration file [default: ./probes.toml, then /etc/vnetprobe/probes.toml, then the built-in one]
+    #[cfg_attr(
+        windows,
+        doc = "Configuration file [default: .\\probes.toml, then %ProgramData%\\vnetprobe\\probes.toml, then the built-in one]"
+    )]
+    #[cfg_attr(
+        not(windows),
+        doc = "Configuration file [default: ./probes.toml, then /etc/vnetprobe/probes.toml, then the built-in one]"
+    )]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// One parameter, for example region=usgovvirginia or schedule.interval=30s
@@ -192,6 +199,10 @@ pub struct ServeArgs {
     /// Form of log lines [auto: fields for systemd's journal when it listens, else lines for people]
     #[arg(long, value_enum, default_value_t = LogFormat::Auto)]
     pub log_format: LogFormat,
+    /// Run under the service control manager, with log lines in %ProgramData%\vnetprobe\log
+    #[cfg(windows)]
+    #[arg(long)]
+    pub service: bool,
 }
 
 /// Levels as they are typed.
@@ -307,14 +318,21 @@ impl Exit {
     }
 }
 
+impl Exit {
+    /// Its number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Fine => 0,
+            Self::Failing => 1,
+            Self::Usage => 2,
+            Self::Ours => 3,
+            Self::Unknown => 4,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Fine => 0,
-            Exit::Failing => 1,
-            Exit::Usage => 2,
-            Exit::Ours => 3,
-            Exit::Unknown => 4,
-        })
+        Self::from(exit.code())
     }
 }

@@ -1,12 +1,17 @@
 //! Reads this machine once: files, environment, resolver configuration, interfaces.
 #![expect(clippy::disallowed_methods, reason = "this edge reads files and the environment")]
 
+#[cfg(windows)]
+mod windows;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+#[cfg(not(windows))]
 use hickory_resolver::config::ResolverConfig;
+#[cfg(not(windows))]
 use hickory_resolver::system_conf;
 use ipnet::IpNet;
 
@@ -14,10 +19,14 @@ use crate::limits;
 use crate::machine::{InterfaceAddress, Machine};
 use crate::proxy::{Environment, Secret, Variable};
 
+#[cfg(windows)]
+pub use windows::data_folder;
+
 /// Where systemd-resolved writes the servers behind its stub.
+#[cfg(not(windows))]
 const RESOLVED_UPSTREAMS: &str = "/run/systemd/resolve/resolv.conf";
-/// Places a configuration is looked for, in order.
-const CONFIG_PLACES: [&str; 2] = ["probes.toml", "/etc/vnetprobe/probes.toml"];
+/// Name of the configuration, here or in the system's place for such files.
+const CONFIG: &str = "probes.toml";
 
 /// Where the package's unit keeps its state, for people who ask beside it.
 const STATE_PLACE: &str = "/var/lib/vnetprobe";
@@ -49,7 +58,11 @@ pub fn config(named: Option<&Path>, embedded: &str) -> Result<ConfigFile, String
     if let Some(path) = named {
         return read_config(path);
     }
-    match CONFIG_PLACES.iter().map(Path::new).find(|path| path.is_file()) {
+    #[cfg(windows)]
+    let of_system = data_folder().join(CONFIG);
+    #[cfg(not(windows))]
+    let of_system = Path::new("/etc/vnetprobe").join(CONFIG);
+    match [PathBuf::from(CONFIG), of_system].iter().find(|path| path.is_file()) {
         Some(path) => read_config(path),
         None => Ok(ConfigFile { name: "built-in default".to_owned(), text: embedded.to_owned() }),
     }
@@ -110,15 +123,7 @@ pub fn ran_out_of_files(trouble: &str) -> bool {
 /// Reads what the machine says of itself. Never fails: what cannot be read becomes a trouble.
 pub fn machine() -> Machine {
     let mut troubles = Vec::new();
-    let dns_servers = match system_conf::read_system_conf() {
-        Ok((config, _)) => servers(&config),
-        Err(error) => {
-            troubles.push(format!("failed to read the resolver configuration: {error}"));
-            Vec::new()
-        }
-    };
-    let dns_upstreams =
-        if dns_servers.iter().any(is_stub) { upstreams(&mut troubles) } else { Vec::new() };
+    let (dns_servers, dns_upstreams) = dns(&mut troubles);
     Machine {
         hostname: gethostname::gethostname().to_string_lossy().into_owned(),
         addresses: interface_addresses(&mut troubles),
@@ -131,6 +136,32 @@ pub fn machine() -> Machine {
     }
 }
 
+/// The DNS servers of this machine, and those behind a stub among them.
+#[cfg(not(windows))]
+fn dns(troubles: &mut Vec<String>) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+    let configured = match system_conf::read_system_conf() {
+        Ok((config, _)) => servers(&config),
+        Err(error) => {
+            troubles.push(format!("failed to read the resolver configuration: {error}"));
+            Vec::new()
+        }
+    };
+    let upstreams = if configured.iter().any(is_stub) { upstreams(troubles) } else { Vec::new() };
+    (configured, upstreams)
+}
+
+/// The DNS servers of this machine; Windows asks no stub that has an address.
+#[cfg(windows)]
+fn dns(troubles: &mut Vec<String>) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+    let configured = windows::dns_servers().unwrap_or_else(|error| {
+        troubles
+            .push(format!("failed to read the DNS servers of this machine's adapters: {error}"));
+        Vec::new()
+    });
+    (configured, Vec::new())
+}
+
+#[cfg(not(windows))]
 fn servers(config: &ResolverConfig) -> Vec<SocketAddr> {
     let mut servers: Vec<SocketAddr> = Vec::new();
     for server in config.name_servers() {
@@ -144,10 +175,12 @@ fn servers(config: &ResolverConfig) -> Vec<SocketAddr> {
 }
 
 /// systemd-resolved listens on 127.0.0.53 and 127.0.0.54.
+#[cfg(not(windows))]
 fn is_stub(server: &SocketAddr) -> bool {
     matches!(server.ip(), IpAddr::V4(ip) if matches!(ip.octets(), [127, 0, 0, 53 | 54]))
 }
 
+#[cfg(not(windows))]
 fn upstreams(troubles: &mut Vec<String>) -> Vec<SocketAddr> {
     let parsed = read_bounded(Path::new(RESOLVED_UPSTREAMS))
         .map_err(|error| error.to_string())
@@ -188,12 +221,15 @@ fn interface_addresses(troubles: &mut Vec<String>) -> Vec<InterfaceAddress> {
 }
 
 fn hosts_file(troubles: &mut Vec<String>) -> BTreeMap<String, Vec<IpAddr>> {
-    let path = if cfg!(windows) { r"C:\Windows\System32\drivers\etc\hosts" } else { "/etc/hosts" };
-    match read_bounded(Path::new(path)) {
+    #[cfg(windows)]
+    let path = windows::hosts_file();
+    #[cfg(not(windows))]
+    let path = PathBuf::from("/etc/hosts");
+    match read_bounded(&path) {
         Ok(bytes) => parse_hosts(&String::from_utf8_lossy(&bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
         Err(error) => {
-            troubles.push(format!("failed to read {path}: {error}"));
+            troubles.push(format!("failed to read {}: {error}", path.display()));
             BTreeMap::new()
         }
     }
@@ -224,7 +260,7 @@ fn parse_hosts(text: &str) -> BTreeMap<String, Vec<IpAddr>> {
     hosts
 }
 
-/// What the environment says about proxies. Upper-case names go before lower-case ones, as in Go.
+/// What the environment says about proxies, and Windows. Upper-case names go before lower-case ones, as in Go.
 pub fn proxy_environment() -> Environment {
     fn first(names: &[&'static str]) -> Option<(&'static str, String)> {
         names.iter().find_map(|name| {
@@ -239,6 +275,10 @@ pub fn proxy_environment() -> Environment {
         https: variable(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
         http: variable(&["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]),
         exceptions: first(&["NO_PROXY", "no_proxy"]),
+        #[cfg(windows)]
+        system: windows::proxy(),
+        #[cfg(not(windows))]
+        system: None,
     }
 }
 

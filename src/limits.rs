@@ -301,3 +301,6 @@ pub const HISTORY_PATTERN_BYTES: usize = 512;
 pub const HISTORY_READERS: usize = 2;
 /// How long a question to the history file waits for its turn.
 pub const HISTORY_WAIT: Duration = Duration::from_secs(2);
+/// Log files of a day each that a Windows service keeps.
+#[cfg(windows)]
+pub const LOG_FILES: usize = 14;

@@ -4,6 +4,7 @@
 
 mod credentials;
 mod exceptions;
+pub mod windows;
 
 use std::fmt;
 
@@ -138,6 +139,8 @@ pub enum Source {
     CommandLine,
     /// A variable of the environment.
     Environment(&'static str),
+    /// Settings that the operating system keeps, by their name.
+    System(&'static str),
 }
 
 impl fmt::Display for Source {
@@ -146,6 +149,7 @@ impl fmt::Display for Source {
             Self::Configuration => f.write_str("[proxy] url of the configuration"),
             Self::CommandLine => f.write_str("--proxy of the command line"),
             Self::Environment(name) => write!(f, "{name} of the environment"),
+            Self::System(name) => f.write_str(name),
         }
     }
 }
@@ -159,6 +163,21 @@ pub struct Variable {
     pub value: Secret,
 }
 
+/// What settings of the operating system say about proxies.
+#[derive(Debug, Clone, Default)]
+pub struct System {
+    /// Which settings.
+    pub name: &'static str,
+    /// The proxy for TLS.
+    pub https: Option<Secret>,
+    /// The proxy for HTTP in clear text.
+    pub http: Option<Secret>,
+    /// What is reached without them.
+    pub exceptions: Vec<Exception>,
+    /// What in the settings cannot be followed, in one sentence each.
+    pub notes: Vec<String>,
+}
+
 /// What the environment says about proxies.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
@@ -168,6 +187,8 @@ pub struct Environment {
     pub http: Option<Variable>,
     /// The exceptions: `NO_PROXY`.
     pub exceptions: Option<(&'static str, String)>,
+    /// What counts where no variable names a proxy, as for Python's programs (`az` among them).
+    pub system: Option<System>,
 }
 
 /// A proxy and who named it.
@@ -202,7 +223,7 @@ pub enum Decision<'a> {
 
 impl Routes {
     /// What was named in the configuration or on the command line goes before the environment,
-    /// proxy and exceptions each on their own; a proxy of the command line is for these targets, so
+    /// proxy and exceptions each on their own, and that before the system's settings; a proxy of the command line is for these targets, so
     /// the environment's exceptions do not count. The texts tell what cannot be used.
     pub fn new(
         named: Option<&Named>,
@@ -210,35 +231,32 @@ impl Routes {
         environment: &Environment,
     ) -> (Self, Vec<String>) {
         let mut troubles: Vec<String> = Vec::new();
-        let mut of_variable = |variable: Option<&Variable>| {
-            let Variable { name, value } = variable?;
-            match Proxy::parse(&value.with_scheme()) {
-                Ok(proxy) => Some(Named { proxy, by: Source::Environment(name) }),
-                Err(error) => {
-                    let trouble = format!(
-                        "{name} of the environment is not used, so checks connect directly: {error}"
-                    );
-                    if !troubles.contains(&trouble) {
-                        troubles.push(trouble);
-                    }
-                    None
-                }
-            }
-        };
-        let (tls, clear) = match named {
-            Some(named) => (Some(named.clone()), Some(named.clone())),
-            None => {
-                (of_variable(environment.https.as_ref()), of_variable(environment.http.as_ref()))
-            }
+        let by_variables = environment.https.is_some() || environment.http.is_some();
+        let system = environment.system.as_ref().filter(|_| named.is_none() && !by_variables);
+        let (tls, clear) = if let Some(named) = named {
+            (Some(named.clone()), Some(named.clone()))
+        } else if let Some(System { name, https, http, notes, .. }) = system {
+            troubles.extend_from_slice(notes);
+            let mut of = |url: &Option<Secret>| {
+                url.as_ref().and_then(|url| usable(url, Source::System(name), &mut troubles))
+            };
+            (of(https), of(http))
+        } else {
+            let mut of = |variable: &Option<Variable>| {
+                let Variable { name, value } = variable.as_ref()?;
+                usable(value, Source::Environment(name), &mut troubles)
+            };
+            (of(&environment.https), of(&environment.http))
         };
         let on_command_line = named.is_some_and(|named| named.by == Source::CommandLine);
-        let (exceptions, excepted_by) = match &environment.exceptions {
+        let (exceptions, excepted_by) = match (&environment.exceptions, system) {
             _ if !exceptions.is_empty() => {
                 (exceptions.to_vec(), "[proxy] no_proxy of the configuration".to_owned())
             }
-            Some((name, list)) if !on_command_line => {
+            (Some((name, list)), _) if !on_command_line => {
                 (Exception::list(list), format!("{name} of the environment"))
             }
+            (None, Some(system)) => (system.exceptions.clone(), system.name.to_owned()),
             _ => (Vec::new(), String::new()),
         };
         (Self { tls, clear, exceptions, excepted_by }, troubles)
@@ -282,6 +300,20 @@ impl Routes {
                 proxy,
                 format!("{by}; no exception in {} matches", self.excepted_by),
             ),
+        }
+    }
+}
+
+/// The proxy that somebody named, unless nobody could speak to it.
+fn usable(url: &Secret, by: Source, troubles: &mut Vec<String>) -> Option<Named> {
+    match Proxy::parse(&url.with_scheme()) {
+        Ok(proxy) => Some(Named { proxy, by }),
+        Err(error) => {
+            let trouble = format!("{by} is not used, so checks connect directly: {error}");
+            if !troubles.contains(&trouble) {
+                troubles.push(trouble);
+            }
+            None
         }
     }
 }

@@ -87,6 +87,10 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("tracing_subscriber", &["src/app/log.rs"]),
     ("rusqlite", &["src/archive/"]),
     ("rustix", &["src/engine/clock.rs"]),
+    ("tracing_appender", &["src/app/log.rs"]),
+    ("windows_service", &["src/app/service.rs"]),
+    ("windows_registry", &["src/host/windows.rs"]),
+    ("ipconfig", &["src/host/windows.rs"]),
     ("anyhow", &[]),
 ];
 

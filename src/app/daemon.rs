@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 use super::desk::Front;
-use super::log::{self, Levels};
+use super::log::{self, Levels, Place};
 use super::reload::Reloader;
 use super::{Refusal, interrupt, load, notify, past, planned, prepare, runtime, web};
 use crate::cli::{self, Exit, ServeArgs};
@@ -19,8 +19,8 @@ use crate::schedule::Repeat;
 use crate::server::control::Controls;
 use crate::wire::VERSION;
 
-/// Runs until it is told to stop.
-pub(super) fn serve(args: &ServeArgs) -> Result<Exit, Refusal> {
+/// Runs until it is told to stop; calls `ready` when it can be asked.
+pub(super) fn serve(args: &ServeArgs, place: &Place, ready: &dyn Fn()) -> Result<Exit, Refusal> {
     let config = load(&args.config)?;
     let plan = planned(&config)?;
     let web = config.settings.web.clone();
@@ -28,7 +28,7 @@ pub(super) fn serve(args: &ServeArgs) -> Result<Exit, Refusal> {
     let machine = host::machine();
     let desk = Front::open(plan.clone(), config.clone(), machine.clone())?;
     let (live, setting, options) = prepare(plan, config.clone(), machine, repeat)?;
-    let levels = log::start(args.log_format, args.log_level);
+    let levels = log::start(args.log_format, args.log_level, place);
     // Readers have a thread of their own: however many there are, probes start in time.
     let readers = readers()?;
     let (keeping, past) = past::Keeping::open(config.settings.history.clone(), &setting.plan);
@@ -51,6 +51,7 @@ pub(super) fn serve(args: &ServeArgs) -> Result<Exit, Refusal> {
         )
         .run(asked);
         server.announce(setting.plan.checks.len(), setting.interval.unwrap_or_default());
+        ready();
         for trouble in &setting.machine.troubles {
             warn!("{trouble}");
         }

@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: the first asks to stop, the second does not wait.
+//! SIGINT and SIGTERM, on Windows Ctrl-C, Ctrl-Break, a closed console and the service control
+//! manager: the first asks to stop, the second does not wait.
 //!
 //! Listening begins with the call, not with the first poll: a signal that comes right after the
 //! program said that it runs must not end it in the middle.
@@ -31,13 +32,35 @@ fn nth(count: u32) -> impl Future<Output = ()> {
     }
 }
 
-#[cfg(not(unix))]
-async fn nth(count: u32) {
-    for _ in 0..count {
-        if tokio::signal::ctrl_c().await.is_err() {
+#[cfg(windows)]
+fn nth(count: u32) -> impl Future<Output = ()> {
+    use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close};
+    let listeners = (ctrl_c(), ctrl_break(), ctrl_close());
+    let mut asked = ASKED.subscribe();
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate), Ok(mut close)) = listeners else {
             return std::future::pending().await;
+        };
+        for _ in 0..count {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = close.recv() => {}
+                _ = asked.changed() => {}
+            }
         }
     }
+}
+
+/// How often the service control manager said stop. It says so to the process, as with signals.
+#[cfg(windows)]
+static ASKED: std::sync::LazyLock<tokio::sync::watch::Sender<u32>> =
+    std::sync::LazyLock::new(|| tokio::sync::watch::channel(0).0);
+
+/// Does what a signal does.
+#[cfg(windows)]
+pub(super) fn ask() {
+    ASKED.send_modify(|times| *times += 1);
 }
 
 /// SIGHUPs from now on; none where there is no such signal.

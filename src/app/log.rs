@@ -15,12 +15,15 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tracing::{Level, error, info, warn};
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry, fmt, reload};
 
 use crate::cli::LogFormat;
 use crate::journal::{Event, What};
+#[cfg(windows)]
+use crate::limits;
 use crate::model::Status;
 use crate::render::headline::Headline;
 use crate::snapshot::Snapshot;
@@ -53,16 +56,26 @@ fn targets(level: Level) -> Targets {
     Targets::new().with_default(others).with_target(OWN, level)
 }
 
-/// Starts logging to standard error or the journal; the first call of a process counts.
-pub(super) fn start(format: LogFormat, level: Level) -> Levels {
+/// Where lines go that do not go to the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Standard error.
+    Stderr,
+    /// Files of a day each in a folder.
+    #[cfg(windows)]
+    Folder(std::path::PathBuf),
+}
+
+/// Starts logging; the first call of a process counts.
+pub(super) fn start(format: LogFormat, level: Level, place: &Place) -> Levels {
     let (filter, handle) = reload::Layer::new(targets(level));
     let layer = match format {
         LogFormat::Auto if journal_is_there() => journal(),
         LogFormat::Journald => journal(),
-        LogFormat::Json => Some(json()),
+        LogFormat::Json => Some(json(place)),
         LogFormat::Auto | LogFormat::Human => None,
     };
-    let layer = layer.unwrap_or_else(human).with_filter(filter);
+    let layer = layer.unwrap_or_else(|| human(place)).with_filter(filter);
     // A second subscriber is refused, and the first one goes on.
     let _ = tracing_subscriber::registry().with(layer).try_init();
     Levels(handle)
@@ -70,13 +83,31 @@ pub(super) fn start(format: LogFormat, level: Level) -> Levels {
 
 type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
-fn human() -> BoxedLayer {
-    let terminal = io::stderr().is_terminal() && super::console::colors_are_welcome();
-    fmt::layer().with_writer(io::stderr).with_ansi(terminal).with_target(false).boxed()
+fn human(place: &Place) -> BoxedLayer {
+    let terminal = *place == Place::Stderr && io::stderr().is_terminal();
+    let color = terminal && super::console::colors_are_welcome();
+    fmt::layer().with_writer(writer(place)).with_ansi(color).with_target(false).boxed()
 }
 
-fn json() -> BoxedLayer {
-    fmt::layer().json().flatten_event(true).with_target(false).with_writer(io::stderr).boxed()
+fn json(place: &Place) -> BoxedLayer {
+    fmt::layer().json().flatten_event(true).with_target(false).with_writer(writer(place)).boxed()
+}
+
+fn writer(place: &Place) -> BoxMakeWriter {
+    match place {
+        Place::Stderr => BoxMakeWriter::new(io::stderr),
+        #[cfg(windows)]
+        Place::Folder(folder) => {
+            let files = tracing_appender::rolling::Builder::new()
+                .rotation(tracing_appender::rolling::Rotation::DAILY)
+                .filename_prefix(OWN)
+                .filename_suffix("log")
+                .max_log_files(limits::LOG_FILES)
+                .build(folder);
+            // A folder that cannot be written to must not stop the probing.
+            files.map_or_else(|_| BoxMakeWriter::new(io::stderr), BoxMakeWriter::new)
+        }
+    }
 }
 
 #[cfg(target_os = "linux")]

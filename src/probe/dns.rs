@@ -219,7 +219,7 @@ fn unspecified(server: SocketAddr) -> SocketAddr {
 
 /// An error of a connected UDP socket: an ICMP message came back, or this machine could not send.
 fn failure(error: &io::Error, server: SocketAddr) -> DnsFailure {
-    match tcp::classify(error, server.ip()) {
+    match tcp::classify_datagram(error, server.ip()) {
         ConnectFailure::Local(trouble) => DnsFailure::Local(trouble),
         ConnectFailure::Network(network) => DnsFailure::Unreachable(network),
         ConnectFailure::Timeout => DnsFailure::Timeout,

@@ -116,6 +116,17 @@ pub fn classify(error: &io::Error, ip: IpAddr) -> ConnectFailure {
     }
 }
 
+/// The same for a datagram socket, where Windows says "reset" for what others call "refused": the
+/// other side has said that nobody listens at the port.
+pub fn classify_datagram(error: &io::Error, ip: IpAddr) -> ConnectFailure {
+    match classify(error, ip) {
+        ConnectFailure::Network(NetworkError::Reset) => {
+            ConnectFailure::Network(NetworkError::Refused)
+        }
+        failure => failure,
+    }
+}
+
 /// Whether some route leads to this address or, failing that, off this machine in its family:
 /// without one, the fault is this machine's and not the network's.
 fn leaves_machine(ip: IpAddr) -> bool {
@@ -182,6 +193,16 @@ mod tests {
         ] {
             assert_eq!(classify(&io::Error::from_raw_os_error(number), here), expected, "{number}");
         }
+    }
+
+    #[test]
+    fn nobody_resets_a_datagram() {
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let said = |kind: ErrorKind| classify_datagram(&io::Error::from(kind), here);
+        let refused = ConnectFailure::Network(NetworkError::Refused);
+        assert_eq!(said(ErrorKind::ConnectionReset), refused);
+        assert_eq!(said(ErrorKind::ConnectionRefused), refused);
+        assert_eq!(said(ErrorKind::TimedOut), ConnectFailure::Timeout);
     }
 
     #[test]

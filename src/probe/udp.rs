@@ -21,13 +21,14 @@ const DATAGRAM: [u8; 1] = [0];
 /// does the system hand ICMP errors to it.
 pub async fn send(address: SocketAddr, limit: Duration) -> UdpObservation {
     let start = Instant::now();
-    let outcome = exchange(address, limit).await.unwrap_or_else(|error| {
-        match tcp::classify(&error, address.ip()) {
-            ConnectFailure::Timeout => UdpOutcome::Silence,
-            ConnectFailure::Network(error) => UdpOutcome::Network(error),
-            ConnectFailure::Local(trouble) => UdpOutcome::Local(trouble),
-        }
-    });
+    let outcome =
+        exchange(address, limit).await.unwrap_or_else(|error| {
+            match tcp::classify_datagram(&error, address.ip()) {
+                ConnectFailure::Timeout => UdpOutcome::Silence,
+                ConnectFailure::Network(error) => UdpOutcome::Network(error),
+                ConnectFailure::Local(trouble) => UdpOutcome::Local(trouble),
+            }
+        });
     UdpObservation { elapsed: Elapsed(start.elapsed()), outcome }
 }
 

@@ -1,4 +1,4 @@
-//! Which targets are reached without the proxy: the entries of `NO_PROXY`.
+//! Which targets are reached without the proxy: the entries of `NO_PROXY` and of Windows' list.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -29,6 +29,10 @@ enum What {
     Name(String),
     /// All names below a name.
     Below(String),
+    /// Hosts as they are written, with `*` for any piece of them.
+    Like(String),
+    /// Names without a dot.
+    Plain,
 }
 
 impl Exception {
@@ -42,10 +46,6 @@ impl Exception {
         if let Ok(network) = text.parse::<IpNet>() {
             return made(What::Network(network), None);
         }
-        let bare = |text: &str| {
-            let inside = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-            inside.unwrap_or(text).parse::<IpAddr>().ok()
-        };
         if let Some(ip) = bare(text) {
             return made(What::Address(ip.to_canonical()), None);
         }
@@ -71,6 +71,30 @@ impl Exception {
         entries.filter_map(Self::parse).take(limits::LIST_ENTRIES).collect()
     }
 
+    /// Reads one entry of Windows' `ProxyOverride`: `<local>`, or a host in which `*` stands for any
+    /// piece, with a port where it is for that port alone. Unlike in `NO_PROXY`, names below a name
+    /// are not meant.
+    pub(super) fn of_windows(text: &str) -> Option<Self> {
+        let made = |what, port| Some(Self { text: printable(text), what, port });
+        if text.eq_ignore_ascii_case("<local>") {
+            return made(What::Plain, None);
+        }
+        let place = text.split_once("://").map_or(text, |(_, place)| place);
+        let (host, port) = match bare(place) {
+            Some(_) => (place, None),
+            None => super::split_port(place),
+        };
+        let port = match port {
+            Some(digits) => Some(super::port_number(digits)?),
+            None => None,
+        };
+        match bare(host) {
+            Some(ip) => made(What::Address(ip.to_canonical()), port),
+            None if host.is_empty() || host.contains(['<', '>', '/', ':']) => None,
+            None => made(What::Like(host.to_lowercase()), port),
+        }
+    }
+
     /// Whether it is for this target.
     pub(super) fn matches(&self, target: &Target) -> bool {
         let below = |name: &str, parent: &str| {
@@ -82,10 +106,37 @@ impl Exception {
             (What::Address(address), Host::Ip(ip)) => *address == ip.to_canonical(),
             (What::Name(parent), Host::Name(name)) => name == parent || below(name, parent),
             (What::Below(parent), Host::Name(name)) => below(name, parent),
+            (What::Like(pattern), Host::Name(name)) => is_like(name, pattern),
+            (What::Like(pattern), Host::Ip(ip)) => is_like(&ip.to_canonical().to_string(), pattern),
+            (What::Plain, Host::Name(name)) => !name.contains('.'),
             _ => false,
         };
         host && self.port.is_none_or(|port| target.port == Some(port))
     }
+}
+
+/// An address, in brackets or not.
+fn bare(text: &str) -> Option<IpAddr> {
+    let inside = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    inside.unwrap_or(text).parse().ok()
+}
+
+/// Whether a text is a pattern's, with `*` for any piece.
+fn is_like(text: &str, pattern: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return text == pattern };
+    let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
+    let Some(mut text) = text.strip_prefix(head).and_then(|text| text.strip_suffix(tail)) else {
+        return false;
+    };
+    // The first place for each piece leaves the most to those after it.
+    for piece in middle.split('*') {
+        match text.split_once(piece) {
+            _ if piece.is_empty() => {}
+            Some((_, after)) => text = after,
+            None => return false,
+        }
+    }
+    true
 }
 
 impl fmt::Display for Exception {

@@ -11,6 +11,7 @@ fn environment(no_proxy: &str) -> Environment {
         https: proxy("HTTPS_PROXY"),
         http: proxy("HTTP_PROXY"),
         exceptions: Some(("NO_PROXY", no_proxy.to_owned())),
+        ..Environment::default()
     }
 }
 
@@ -152,7 +153,7 @@ fn a_proxy_of_the_environment_that_cannot_be_used_is_told_without_its_password()
         let environment = Environment {
             https: variable("ALL_PROXY"),
             http: variable("ALL_PROXY"),
-            exceptions: None,
+            ..Environment::default()
         };
         let (routes, troubles) = Routes::new(None, &[], &environment);
         assert!(!routes.has_proxy());
