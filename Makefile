@@ -1,5 +1,5 @@
 # The two commands a newcomer needs: `make run` and `make test`.
-.PHONY: run test setup bench fleet lab fuzz static deb image container
+.PHONY: run test setup bench fleet lab fuzz static deb image container windows
 
 run:
 	cargo run --release --locked -- serve
@@ -53,3 +53,7 @@ image: static
 
 container: image
 	buildah build --tag vnetprobe:$(VERSION) --file deploy/Containerfile $(TARGET_DIR)/image
+
+# vnetprobe.exe, cross-compiled with Debian's packages, and its test under Wine.
+windows:
+	scripts/windows
