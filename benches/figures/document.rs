@@ -1,0 +1,41 @@
+//! `docs/benchmarks.md`: each benchmark program replaces its own section and leaves the others.
+
+use std::fs;
+use std::process::Command;
+
+use super::top;
+
+/// Puts a section's text between its marks, which stand in the document already, and prints it.
+pub fn section(name: &str, markdown: &str) {
+    println!("{markdown}");
+    let path = top().join("docs/benchmarks.md");
+    let text = fs::read_to_string(&path).expect("docs/benchmarks.md is there");
+    let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->"));
+    let (before, rest) = text.split_once(&begin).expect("the section begins in the document");
+    let (_, after) = rest.split_once(&end).expect("the section ends in the document");
+    let said = format!("{before}{begin}\n{}\n\n{end}{after}", markdown.trim());
+    fs::write(path, said).expect("the document can be written");
+}
+
+/// Where and with what a section was measured: processor, system, versions, commit, date.
+pub fn measured_on() -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let commit = said("git", &["describe", "--always", "--dirty", "--exclude", "*"]);
+    format!(
+        "Measured {} on {cores} cores of {}, Linux {}, {}; vnetprobe at commit {commit}.",
+        said("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),
+        cpu.map_or("an unnamed processor", |(_, model)| model),
+        said("uname", &["-r"]),
+        said("rustc", &["--version"]),
+    )
+}
+
+/// The first line that a program prints.
+pub fn said(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).current_dir(top()).output();
+    let output = output.unwrap_or_else(|error| panic!("{program} does not run: {error}"));
+    let text = String::from_utf8_lossy(if output.stdout.is_empty() { &output.stderr } else { &output.stdout }).into_owned();
+    text.lines().next().unwrap_or_default().to_owned()
+}
