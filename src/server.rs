@@ -41,6 +41,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use jiff::{SignedDuration, Timestamp};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -75,6 +76,8 @@ pub struct ServerState {
     pub past: Option<Arc<dyn history::Shelf>>,
     /// What was rendered of the newest snapshot.
     pub rendered: rendered::Rendered,
+    /// Where probes run, if that is not where requests are answered: its tasks are counted as well.
+    pub probing: Option<Handle>,
 }
 
 impl ServerState {
@@ -92,6 +95,7 @@ impl ServerState {
             desk: None,
             past: None,
             rendered: rendered::Rendered::default(),
+            probing: None,
         }
     }
 
@@ -162,7 +166,8 @@ pub fn guarded(routes: Router, state: Arc<ServerState>) -> Router {
 }
 
 async fn metrics_text(State(state): Shared) -> Response {
-    let process = process::now().map(|process| metrics::process_text(&process));
+    let tasks = process::tasks(state.probing.as_ref());
+    let process = process::now(tasks).map(|process| metrics::process_text(&process));
     let snapshot = state.snapshot().await;
     let text = state.rendered.get(&snapshot, Output::Metrics, metrics::text).await;
     let process = process.unwrap_or_default().into_bytes();

@@ -6,7 +6,7 @@ use std::process::Command;
 use super::top;
 
 /// Puts a section's text between its marks, which stand in the document already, and prints it.
-pub fn section(name: &str, markdown: &str) {
+pub(crate) fn section(name: &str, markdown: &str) {
     println!("{markdown}");
     let path = top().join("docs/benchmarks.md");
     let text = fs::read_to_string(&path).expect("docs/benchmarks.md is there");
@@ -18,7 +18,7 @@ pub fn section(name: &str, markdown: &str) {
 }
 
 /// Where and with what a section was measured: processor, system, versions, commit, date.
-pub fn measured_on() -> String {
+pub(crate) fn measured_on() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -33,9 +33,14 @@ pub fn measured_on() -> String {
 }
 
 /// The first line that a program prints.
-pub fn said(program: &str, arguments: &[&str]) -> String {
+pub(crate) fn said(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).current_dir(top()).output();
     let output = output.unwrap_or_else(|error| panic!("{program} does not run: {error}"));
-    let text = String::from_utf8_lossy(if output.stdout.is_empty() { &output.stderr } else { &output.stdout }).into_owned();
+    let text = String::from_utf8_lossy(if output.stdout.is_empty() {
+        &output.stderr
+    } else {
+        &output.stdout
+    })
+    .into_owned();
     text.lines().next().unwrap_or_default().to_owned()
 }

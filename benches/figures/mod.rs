@@ -14,23 +14,33 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-pub mod document;
+pub(crate) mod document;
 
 /// The program that is measured.
-pub const BINARY: &str = env!("CARGO_BIN_EXE_vnetprobe");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_vnetprobe");
 /// Tells a benchmark that it is alone in its namespaces.
 const ALONE: &str = "VNETPROBE_BENCH_ALONE";
 
 /// Runs the calling program again in namespaces of its own, with loopback up, and says whether this
 /// is that run. Its processes end with it: they share a process namespace.
-pub fn alone() -> bool {
+pub(crate) fn alone() -> bool {
     if std::env::var_os(ALONE).is_some() {
         return true;
     }
     let me = std::env::current_exe().expect("this program has a path");
     let up = "mount --make-rprivate / && ip link set lo up && exec \"$0\" \"$@\"";
     let status = Command::new("unshare")
-        .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", up])
+        .args([
+            "--net",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "sh",
+            "-c",
+            up,
+        ])
         .arg(me)
         .args(std::env::args_os().skip(1))
         .env(ALONE, "1")
@@ -41,7 +51,7 @@ pub fn alone() -> bool {
 }
 
 /// Processor time a process has used, with all its threads, as the scheduler counted it.
-pub fn processor_time(pid: u32) -> Duration {
+pub(crate) fn processor_time(pid: u32) -> Duration {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs");
     let nanoseconds = tasks.map(|task| {
         // A thread may end meanwhile: what it used is then lost, so measured programs keep theirs.
@@ -53,7 +63,7 @@ pub fn processor_time(pid: u32) -> Duration {
 }
 
 /// A line of `/proc/PID/status` in KiB: `VmRSS`, `VmHWM`.
-pub fn status_kib(pid: u32, field: &str) -> u64 {
+pub(crate) fn status_kib(pid: u32, field: &str) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
     let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).expect("a number of KiB")
@@ -61,18 +71,18 @@ pub fn status_kib(pid: u32, field: &str) -> u64 {
 
 /// The middle of several runs, and how far they were apart.
 #[derive(Debug, Clone, Copy)]
-pub struct Spread {
+pub(crate) struct Spread {
     /// The middle one, or the mean of the two in the middle.
-    pub median: f64,
+    pub(crate) median: f64,
     /// The lowest.
-    pub low: f64,
+    pub(crate) low: f64,
     /// The highest.
-    pub high: f64,
+    pub(crate) high: f64,
 }
 
 impl Spread {
     /// Of at least one run.
-    pub fn of(runs: &[f64]) -> Self {
+    pub(crate) fn of(runs: &[f64]) -> Self {
         let mut sorted = runs.to_vec();
         sorted.sort_by(f64::total_cmp);
         let (low, high) = (sorted.first().expect("a run"), sorted.last().expect("a run"));
@@ -92,6 +102,6 @@ impl fmt::Display for Spread {
 }
 
 /// The top folder of the project.
-pub fn top() -> PathBuf {
+pub(crate) fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -108,6 +109,8 @@ impl Server {
             fresh_within,
             desk,
             past,
+            // Called where the engine runs; the answer is awaited where readers are.
+            probing: Some(Handle::current()),
             ..ServerState::new(snapshots, access, controls)
         });
         let serving =

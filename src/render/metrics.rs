@@ -49,12 +49,21 @@ pub struct Process {
     pub max_fds: f64,
     /// When it started, in seconds since 1970.
     pub started_at: f64,
+    /// Asynchronous tasks that are alive: the engine's, probes, connections.
+    pub tasks: f64,
 }
 
 /// The metrics of a process, under the names that all exporters give them.
 pub fn process_text(process: &Process) -> String {
-    let Process { cpu_seconds, resident_bytes, virtual_bytes, open_fds, max_fds, started_at } =
-        *process;
+    let Process {
+        cpu_seconds,
+        resident_bytes,
+        virtual_bytes,
+        open_fds,
+        max_fds,
+        started_at,
+        tasks,
+    } = *process;
     let mut families = Families::default();
     let mut cpu = Counter::default();
     cpu.set_value(cpu_seconds);
@@ -80,6 +89,8 @@ pub fn process_text(process: &Process) -> String {
         let metrics = vec![gauge(Vec::new(), value)];
         families.add_as(format!("process_{name}"), help, MetricType::GAUGE, metrics);
     }
+    let help = "Asynchronous tasks alive in this process: the engine's, probes and connections.";
+    families.add("tasks", help, MetricType::GAUGE, vec![gauge(Vec::new(), tasks)]);
     families.encode()
 }
 

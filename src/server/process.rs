@@ -4,6 +4,8 @@
 
 use std::fs;
 
+use tokio::runtime::Handle;
+
 use crate::render::metrics::Process;
 
 /// Clock ticks a second in what `/proc` shows (`USER_HZ`, the same on every Linux).
@@ -15,7 +17,7 @@ const STARTED: usize = 22 - 3;
 const VIRTUAL: usize = 23 - 3;
 
 /// This process now; nothing where the system does not say.
-pub(crate) fn now() -> Option<Process> {
+pub(crate) fn now(tasks: usize) -> Option<Process> {
     let read = |path: &str| fs::read_to_string(path).ok();
     let process = parse(
         &read("/proc/self/stat")?,
@@ -25,7 +27,13 @@ pub(crate) fn now() -> Option<Process> {
     )?;
     // One of them is the listing itself.
     let open = fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1);
-    Some(Process { open_fds: open as f64, ..process })
+    Some(Process { open_fds: open as f64, tasks: tasks as f64, ..process })
+}
+
+/// Tasks that are alive here and where probes run.
+pub(crate) fn tasks(probing: Option<&Handle>) -> usize {
+    let count = |runtime: &Handle| runtime.metrics().num_alive_tasks();
+    Handle::try_current().as_ref().map_or(0, count) + probing.map_or(0, count)
 }
 
 fn parse(stat: &str, status: &str, limits: &str, system: &str) -> Option<Process> {
@@ -42,6 +50,7 @@ fn parse(stat: &str, status: &str, limits: &str, system: &str) -> Option<Process
         resident_bytes: kib * 1024.0,
         virtual_bytes: field(VIRTUAL)?,
         open_fds: 0.0,
+        tasks: 0.0,
         max_fds,
         started_at: booted + field(STARTED)? / TICKS,
     })
@@ -69,6 +78,7 @@ mod tests {
             resident_bytes: 12_288.0,
             virtual_bytes: 9_000.0,
             open_fds: 0.0,
+            tasks: 0.0,
             max_fds: 1_024.0,
             started_at: 1_700_000_010.0,
         };

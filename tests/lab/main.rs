@@ -5,7 +5,8 @@
 //! answer that matters. `prove/NAME` runs the commands that its findings name as proof. After all
 //! worlds `confusion` compares what was expected with what was told, and `quiet/loss` waits for the
 //! long test. Several labs work on the worlds beside each other (`workers.rs`), and what they found
-//! is told in the worlds' order. `play [NAME]` instead of test options opens a shell in a world.
+//! is told in the worlds' order. `play [NAME]` instead of test options opens a shell in a world;
+//! `soak [MINUTES]` lets one daemon live through them all.
 #![expect(clippy::disallowed_methods, reason = "the lab is all edge: files, processes, clocks")]
 #![expect(clippy::print_stdout, reason = "it is a program of its own")]
 
@@ -15,6 +16,8 @@ mod confusion;
 mod daemon;
 mod everywhere;
 mod extra;
+#[path = "../../benches/figures/mod.rs"]
+mod figures;
 mod lab;
 mod middle;
 mod oddities;
@@ -26,6 +29,7 @@ mod quiet;
 mod report;
 mod roles;
 mod servers;
+mod soak;
 mod squid;
 mod stage;
 mod workers;
@@ -56,6 +60,10 @@ fn main() -> ExitCode {
     let done = match words.next().as_deref() {
         Some("play") => play(words.next().as_deref().unwrap_or("healthy")),
         Some(quiet::QUIET) => quiet::run().map(|said| {
+            println!("{said}");
+            ExitCode::SUCCESS
+        }),
+        Some(soak::SOAK) => soak::run(words.next().as_deref()).map(|said| {
             println!("{said}");
             ExitCode::SUCCESS
         }),
