@@ -187,7 +187,7 @@ fn check(console: &Console, args: &CheckArgs) -> Result<Exit, Refusal> {
     if plan.checks.is_empty() && !all {
         return Err(Refusal::usage("no check matches; `vnetprobe plan` lists all of them"));
     }
-    run_once(console, plan, config, &args.output)
+    run_once(console, plan, &config, &args.output)
 }
 
 fn probe(console: &Console, args: &ProbeArgs) -> Result<Exit, Refusal> {
@@ -212,7 +212,7 @@ fn probe(console: &Console, args: &ProbeArgs) -> Result<Exit, Refusal> {
         }
     }
     let plan = planned(&config)?;
-    run_once(console, plan, config, &args.output)
+    run_once(console, plan, &config, &args.output)
 }
 
 /// The proxy of the command line. A message never repeats it: it may hold a password.
@@ -233,7 +233,7 @@ fn refused_target(text: &str, error: &str) -> Refusal {
 /// Everything a run needs from the machine and the configuration.
 fn prepare(
     plan: Plan,
-    config: Config,
+    config: &Config,
     machine: Machine,
     repeat: Repeat,
 ) -> Result<(Live, Setting, Options), Refusal> {
@@ -247,17 +247,18 @@ fn prepare(
         Routes::new(settings.proxy.as_ref(), &settings.no_proxy, &host::proxy_environment());
     machine.proxy = routes.shown();
     machine.troubles.extend(notes);
-    machine.troubles.extend(proxied::private_endpoints(&plan, &routes, &network));
+    machine.troubles.extend(proxied::private_endpoints(&plan, &routes, network));
     let timeouts = settings.timeouts;
     let budget = if routes.has_proxy() { timeouts.proxied_budget() } else { timeouts.budget() };
     let servers = Servers::new(&settings.dns_servers, settings.dns_reference, &machine);
     machine.dns_servers.clone_from(&servers.configured);
-    let network = Arc::new(network);
+    let network = Arc::new(network.clone());
     let live = Live {
         servers,
         hosts_file: machine.hosts_file.clone(),
         network: Arc::clone(&network),
         tls: TlsClient::new(stores)
+            .map(Arc::new)
             .map_err(|error| Refusal::ours(format!("failed to set TLS up: {error}")))?,
         timeouts,
         routes,
@@ -290,7 +291,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
 fn run_once(
     console: &Console,
     plan: Plan,
-    config: Config,
+    config: &Config,
     output: &OutputArgs,
 ) -> Result<Exit, Refusal> {
     let (live, setting, options) = prepare(plan, config, host::machine(), Repeat::Once)?;

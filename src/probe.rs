@@ -42,7 +42,7 @@ use experiments::FollowUps;
 use tls::{Alpn, TlsClient};
 
 /// The real network.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Live {
     /// Whom to ask for names.
     pub servers: Servers,
@@ -50,8 +50,8 @@ pub struct Live {
     pub hosts_file: BTreeMap<String, Vec<IpAddr>>,
     /// What counts as private.
     pub network: Arc<NetworkFacts>,
-    /// Trust stores and TLS settings, made once.
-    pub tls: TlsClient,
+    /// Trust stores and TLS settings, made once for all who probe.
+    pub tls: Arc<TlsClient>,
     /// Time for each phase.
     pub timeouts: Timeouts,
     /// Follow-ups on failures.

@@ -26,8 +26,8 @@ pub(super) fn serve(args: &ServeArgs, place: &Place, ready: &dyn Fn()) -> Result
     let web = config.settings.web.clone();
     let repeat = Repeat::Every(config.settings.interval);
     let machine = host::machine();
-    let desk = Front::open(plan.clone(), config.clone(), machine.clone())?;
-    let (live, setting, options) = prepare(plan, config.clone(), machine, repeat)?;
+    let (live, setting, options) = prepare(plan, &config, machine, repeat)?;
+    let desk = Front::open(&config, &live, &setting, &options)?;
     let levels = log::start(args.log_format, args.log_level, place);
     // Readers have a thread of their own: however many there are, probes start in time.
     let readers = readers()?;

@@ -1,4 +1,4 @@
-//! Probes on request: the daemon's own prober and settings, run once over what was asked for.
+//! Probes on request: with what the daemon itself probes with, run once over what was asked for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 
-use super::{Refusal, prepare};
+use super::Refusal;
 use crate::adhoc::Allowed;
 use crate::blackbox::{Job, Sight};
 use crate::catalog;
@@ -15,11 +15,11 @@ use crate::engine::{Engine, Options};
 use crate::history::Setting;
 use crate::journal::Past;
 use crate::limits;
-use crate::machine::Machine;
 use crate::model::Cloud;
 use crate::parameters::Parameters;
-use crate::plan::{self, ExtraProbe, Plan};
+use crate::plan::{self, ExtraProbe};
 use crate::probe::Live;
+use crate::probe::experiments::FollowUps;
 use crate::requirement::Catalog;
 use crate::schedule::Repeat;
 use crate::server::desk::{Desk, Run};
@@ -39,28 +39,30 @@ pub(super) struct Front {
 }
 
 impl Front {
-    /// A desk over this configuration; another one takes its place when that is reloaded.
+    /// A desk beside a daemon that was made from this; another one takes its place when the
+    /// configuration is reloaded.
     pub(super) fn open(
-        plan: Plan,
-        config: Config,
-        machine: Machine,
+        config: &Config,
+        live: &Live,
+        setting: &Setting,
+        options: &Options,
     ) -> Result<Arc<dyn Desk>, Refusal> {
-        let parameters = config.parameters.clone();
-        let probe_suffixes = config.settings.web.probe_suffixes.clone();
-        let patience = config.settings.timeouts.budget();
-        let configuration = config::shown(&config);
-        let (live, setting, options) = prepare(plan, config, machine, Repeat::Once)?;
-        let concurrency = options.concurrency.min(limits::ADHOC_CONCURRENCY);
+        // Whoever asks must see the follow-ups, however lately the daemon made the same.
+        let follow_ups = Arc::new(FollowUps::new(config.parameters.cloud, Repeat::Once));
         Ok(Arc::new(Self {
-            live: Arc::new(live),
-            options: Options { concurrency, ..options },
-            setting,
+            live: Arc::new(Live { follow_ups, ..live.clone() }),
+            setting: Setting { interval: None, ..setting.clone() },
+            options: Options {
+                repeat: Repeat::Once,
+                concurrency: options.concurrency.min(limits::ADHOC_CONCURRENCY),
+                seed: options.seed,
+            },
             catalog: catalog::embedded(Cloud::None)
                 .map_err(|errors| Refusal::ours(errors.join("\n")))?,
-            parameters,
-            probe_suffixes,
-            patience,
-            configuration,
+            parameters: config.parameters.clone(),
+            probe_suffixes: config.settings.web.probe_suffixes.clone(),
+            patience: config.settings.timeouts.budget(),
+            configuration: config::shown(config),
         }))
     }
 }

@@ -236,15 +236,23 @@ fn planned_anew(args: &ConfigArgs, machine: Machine) -> Result<Made, Refusal> {
     let config = load(args)?;
     let plan = planned(&config)?;
     let repeat = Repeat::Every(config.settings.interval);
-    let (cloud, ca_files) = (config.parameters.cloud, config.settings.ca_files.clone());
-    let (web, history) = (config.settings.web.clone(), config.settings.history.clone());
-    let desk = Front::open(plan.clone(), config.clone(), machine.clone())?;
-    let (live, setting, options) = prepare(plan, config, machine, repeat)?;
+    let (live, setting, options) = prepare(plan, &config, machine, repeat)?;
+    let desk = Front::open(&config, &live, &setting, &options)?;
     // Without files there would be no DNS servers and no trust store: worse than what is in use.
     if let Some(trouble) = setting.machine.troubles.iter().find(|t| host::ran_out_of_files(t)) {
         return Err(Refusal::ours(format!("{trouble}; raise the limit on open files")));
     }
-    Ok(Made { ca_files, cloud, web, history, desk, live, setting, options })
+    let Config { settings, parameters, .. } = config;
+    Ok(Made {
+        ca_files: settings.ca_files,
+        cloud: parameters.cloud,
+        web: settings.web,
+        history: settings.history,
+        desk,
+        live,
+        setting,
+        options,
+    })
 }
 
 async fn blocking<T: Send + 'static>(

@@ -174,12 +174,12 @@ pub(crate) async fn listen_12(identity: Identity) -> SocketAddr {
 }
 
 /// A client that trusts these authorities besides what the machine does.
-pub(crate) fn client(pem: &[String]) -> TlsClient {
+pub(crate) fn client(pem: &[String]) -> Arc<TlsClient> {
     let files: Vec<_> = (0..)
         .zip(pem)
         .map(|(n, pem)| (PathBuf::from(format!("ca-{n}.pem")), pem.clone().into_bytes()))
         .collect();
-    TlsClient::new(RootStores::load(&files).unwrap().0).unwrap()
+    Arc::new(TlsClient::new(RootStores::load(&files).unwrap().0).unwrap())
 }
 
 /// One handshake, with time enough.

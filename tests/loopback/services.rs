@@ -86,7 +86,7 @@ async fn listen(
     (address, told)
 }
 
-fn live(tls: TlsClient, http: Duration) -> Live {
+fn live(tls: Arc<TlsClient>, http: Duration) -> Live {
     Live {
         servers: Servers { configured: Vec::new(), upstreams: Vec::new(), reference: None },
         hosts_file: BTreeMap::new(),
