@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderValue, header};
@@ -62,7 +62,8 @@ pub(super) async fn markdown_file(State(state): Shared) -> Response {
 /// The report as JSON.
 pub(super) async fn json_file(State(state): Shared) -> Response {
     let snapshot = state.snapshot().await;
-    attached(&snapshot, "json", JSON, wire::report_json(&snapshot))
+    let report = state.rendered.get(&snapshot, Output::Report, wire::report_json).await;
+    attached(&snapshot, "json", JSON, report)
 }
 
 /// An answer that browsers save under a name that says where and when it was made.
@@ -70,7 +71,7 @@ fn attached(
     snapshot: &Snapshot,
     extension: &str,
     content_type: &'static str,
-    body: String,
+    body: impl Into<Body>,
 ) -> Response {
     let kept = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     let machine: String = snapshot.machine.hostname.chars().take(64).map(kept).collect();
@@ -82,5 +83,5 @@ fn attached(
         (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
         (header::CONTENT_DISPOSITION, disposition),
     ];
-    (headers, body).into_response()
+    (headers, body.into()).into_response()
 }
