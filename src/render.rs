@@ -13,3 +13,8 @@ pub mod metrics;
 pub mod page;
 pub mod plan;
 pub mod table;
+
+/// `1 fault`, `3 faults`.
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}

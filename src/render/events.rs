@@ -1,5 +1,6 @@
 //! What happened in sentences, the newest last.
 
+use super::count;
 use super::layout::{Layout, Tone};
 use crate::inquiry::Found;
 use crate::journal::{Event, State, What};
@@ -89,10 +90,6 @@ fn word(state: State) -> String {
         (status, Some(cause)) => format!("{status} ({cause})"),
         (status, None) => status.to_string(),
     }
-}
-
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 fn millis(elapsed: Elapsed) -> String {

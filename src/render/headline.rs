@@ -1,5 +1,6 @@
 //! The verdict over everything, in one sentence, the same on terminal, page and ticket.
 
+use super::count;
 use crate::cause::Cause;
 use crate::model::Status;
 use crate::snapshot::{ScenarioStatus, Snapshot};
@@ -110,9 +111,4 @@ impl Headline {
             ),
         }
     }
-}
-
-/// A number and its noun.
-fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }

@@ -28,10 +28,11 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::finding::Finding;
 use crate::journal::Event;
+use crate::render::count;
 use crate::render::headline::Headline;
 use crate::snapshot::{CheckReport, Snapshot};
 
-use words::{Tone, count, moment, shapes};
+use words::{Tone, moment, shapes};
 
 /// The style sheet inside every page, for the hash in the Content-Security-Policy.
 pub const STYLE: &str = include_str!("page/page.css");

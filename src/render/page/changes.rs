@@ -7,9 +7,10 @@ use maud::{Markup, html};
 use crate::journal::{Event, State, What};
 use crate::limits;
 use crate::model::{Elapsed, Status};
+use crate::render::count;
 
 use super::Page;
-use super::words::{Tone, clean, count, moment, ms, rich, segment, shape, short_moment};
+use super::words::{Tone, clean, moment, ms, rich, segment, shape, short_moment};
 use super::{evidence, findings};
 
 /// What changed lately, the newest first.

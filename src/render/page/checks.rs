@@ -3,10 +3,11 @@
 use maud::{Markup, html};
 
 use crate::limits;
+use crate::render::count;
 use crate::snapshot::{CheckReport, ScenarioReport, Snapshot};
 use crate::verdict::Phases;
 
-use super::words::{Tone, age, badge, clean, count, ms, rich};
+use super::words::{Tone, age, badge, clean, ms, rich};
 use super::{Page, evidence, scenarios, strip};
 
 /// One group of the grid.

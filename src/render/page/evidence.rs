@@ -7,11 +7,12 @@ use crate::observation::{
     AboveTcp, Alias, Answer, Climb, ClimbOutcome, DnsObservation, Exchange, ExchangeOutcome,
     HttpObservation, HttpOutcome, Observation, ProxyObservation, ProxyOutcome, ServerObservation,
 };
+use crate::render::count;
 use crate::render::followups;
 use crate::snapshot::CheckReport;
 use crate::verdict::Verdict;
 
-use super::words::{Tone, badge, clean_lines, count, ms, rich};
+use super::words::{Tone, badge, clean_lines, ms, rich};
 use super::{checks, findings, phrases, tls};
 
 /// A heading of the level its place asks for.

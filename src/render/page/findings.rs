@@ -6,8 +6,9 @@ use crate::cause::Cause;
 use crate::finding::Finding;
 use crate::model::{Blame, Status};
 use crate::remedy::{Owner, is_query};
+use crate::render::count;
 
-use super::words::{Tone, age, badge, clean, clean_lines, count, moment, rich, shape};
+use super::words::{Tone, age, badge, clean, clean_lines, moment, rich, shape};
 use super::{Page, path};
 
 /// The id of a finding's card. It stays the same as long as the fault is the same.

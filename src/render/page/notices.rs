@@ -5,10 +5,11 @@ use maud::{Markup, html};
 
 use crate::journal::Archive;
 use crate::limits;
+use crate::render::count;
 use crate::snapshot::{Histogram, Snapshot};
 
 use super::Page;
-use super::words::{Tone, age, clean, count, shape};
+use super::words::{Tone, age, clean, shape};
 
 /// Probes that start later than this, in seconds, are worth a notice.
 const LATE_SECONDS: f64 = 0.5;

@@ -3,10 +3,11 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::model::Expect;
+use crate::render::count;
 use crate::render::headline::Headline;
 use crate::snapshot::Snapshot;
 
-use super::words::{Tone, clean, count, shape, shapes};
+use super::words::{Tone, clean, shape, shapes};
 use super::{Page, ProbeForm, SCRIPT, STYLE, View, checks, findings, glossary, icon, top};
 
 pub(super) fn document(

@@ -3,9 +3,10 @@
 use maud::{Markup, html};
 
 use crate::finding::Finding;
+use crate::render::count;
 use crate::snapshot::{ScenarioReport, ScenarioStatus};
 
-use super::words::{Tone, badge, clean, count, rich};
+use super::words::{Tone, badge, clean, rich};
 use super::{Page, findings};
 
 pub(super) fn cards(page: &Page<'_>) -> Markup {

@@ -8,8 +8,9 @@ use crate::cause::Cause;
 use crate::journal::{Sample, Strip};
 use crate::limits;
 use crate::model::Status;
+use crate::render::count;
 
-use super::words::{Tone, clock, count, ms};
+use super::words::{Tone, clock, ms};
 
 /// Width of one mark with the gap after it.
 const MARK: usize = 4;

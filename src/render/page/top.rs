@@ -3,10 +3,11 @@
 use maud::{Markup, html};
 
 use crate::model::{Status, Vantage};
+use crate::render::count;
 use crate::render::headline::Headline;
 use crate::snapshot::Snapshot;
 
-use super::words::{Tone, age, clean, count, moment, shape};
+use super::words::{Tone, age, clean, moment, shape};
 use super::{Page, findings};
 
 /// Product name and vantage.

@@ -185,11 +185,6 @@ pub(super) fn moment_and_age(at: Option<Timestamp>, now: Timestamp) -> Markup {
     }
 }
 
-/// `1 fault`, `3 faults`.
-pub(super) fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
 /// A text for one path segment of a link: everything but RFC 3986's unreserved characters encoded.
 pub(super) fn segment(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
