@@ -195,19 +195,14 @@ impl<'a> Page<'a> {
     fn document(&self, title: &str, tone: Tone, main: &Markup) -> String {
         let View { hold, file, .. } = self.view;
         let newest = self.snapshot.journal.last();
+        let own = html! {
+            @if file { meta http-equiv="Content-Security-Policy" content=(FILE_POLICY); }
+            @if !hold { noscript { meta http-equiv="refresh" content=(self.refresh()); } }
+        };
         html! {
             (DOCTYPE)
             html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    @if file { meta http-equiv="Content-Security-Policy" content=(FILE_POLICY); }
-                    @if !hold { noscript { meta http-equiv="refresh" content=(self.refresh()); } }
-                    title { (words::clean(title)) " · vnetprobe" }
-                    link rel="icon" href=(icon(tone));
-                    style { (PreEscaped(STYLE)) }
-                }
+                (head(title, tone, &own))
                 body data-root=[(!file).then_some(self.root)] data-hold=[hold.then_some("")] {
                     a class="skip" href="#main" { "Skip to the verdict" }
                     (shapes())
@@ -278,6 +273,21 @@ impl<'a> Page<'a> {
                     @else { a href=(with(hold, true)) { "Unfold all" } }
                 }
             }
+        }
+    }
+}
+
+/// The head of a document: what all have, and what is only this one's own.
+fn head(title: &str, tone: Tone, own: &Markup) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            (own)
+            title { (words::clean(title)) " · vnetprobe" }
+            link rel="icon" href=(icon(tone));
+            style { (PreEscaped(STYLE)) }
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::render::headline::Headline;
 use crate::snapshot::Snapshot;
 
 use super::words::{Tone, clean, shape, shapes};
-use super::{Page, ProbeForm, SCRIPT, STYLE, View, checks, findings, glossary, icon, top};
+use super::{Page, ProbeForm, SCRIPT, View, checks, findings, glossary, head, top};
 
 pub(super) fn document(
     snapshot: &Snapshot,
@@ -23,19 +23,12 @@ pub(super) fn document(
     let answer = done.map(|done| (Page::new(done, whole, "./"), Headline::of(done)));
     let tone = answer.as_ref().map_or(Tone::Waiting, |(_, line)| Tone::of_level(line.level));
     let title = answer.as_ref().map_or("Probe now", |(_, line)| line.text.as_str());
+    // Without it a browser hides where the form is sent from, and it would be refused.
+    let own = html! { meta name="referrer" content="same-origin"; };
     html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                // Without it a browser hides where the form is sent from, and it would be refused.
-                meta name="referrer" content="same-origin";
-                title { (clean(title)) " · vnetprobe" }
-                link rel="icon" href=(icon(tone));
-                style { (PreEscaped(STYLE)) }
-            }
+            (head(title, tone, &own))
             body {
                 a class="skip" href="#main" { "Skip to the form" }
                 (shapes())
