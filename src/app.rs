@@ -25,7 +25,7 @@ use crate::cli::{
 use crate::config::{self, Config};
 use crate::engine::{Engine, Options};
 use crate::history::Setting;
-use crate::host;
+use crate::host::{self, CaFile, ConfigFile};
 use crate::journal::Past;
 use crate::machine::Machine;
 use crate::model::{Cloud, printable};
@@ -104,6 +104,10 @@ pub fn main() -> ExitCode {
 
 fn load(args: &ConfigArgs) -> Result<Config, Refusal> {
     let file = host::config(args.config.as_deref(), config::DEFAULT).map_err(Refusal::usage)?;
+    parsed(&file, args)
+}
+
+fn parsed(file: &ConfigFile, args: &ConfigArgs) -> Result<Config, Refusal> {
     config::parse_with(&file.text, &args.set).map_err(|errors| Refusal {
         located: true,
         ..Refusal::usage(errors.render(&file.name, &file.text))
@@ -122,8 +126,7 @@ fn planned(config: &Config) -> Result<Plan, Refusal> {
 fn validate(_console: &Console, args: &ConfigArgs) -> Result<Exit, Refusal> {
     let config = load(args)?;
     planned(&config)?;
-    let pems = host::ca_files(&config.settings.ca_files).map_err(Refusal::usage)?;
-    RootStores::load(&pems).map_err(Refusal::usage)?;
+    root_stores(host::ca_files(&config.settings.ca_files))?;
     web::check(&config.settings.web)?;
     Console::print("ok\n");
     Ok(Exit::Fine)
@@ -230,16 +233,32 @@ fn refused_target(text: &str, error: &str) -> Refusal {
     Refusal::usage(format!("target `{}`: {error}", printable(text)))
 }
 
+/// The trust stores with these files; every unreadable one is named.
+fn root_stores(files: Vec<CaFile>) -> Result<(RootStores, Vec<String>), Refusal> {
+    let (mut pems, mut problems) = (Vec::new(), Vec::new());
+    for (path, read) in files {
+        match read {
+            Ok(pem) => pems.push((path, pem)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if problems.is_empty() {
+        RootStores::load(&pems).map_err(Refusal::usage)
+    } else {
+        Err(Refusal::usage(problems.join("\n")))
+    }
+}
+
 /// Everything a run needs from the machine and the configuration.
 fn prepare(
     plan: Plan,
     config: &Config,
     machine: Machine,
+    ca_files: Vec<CaFile>,
     repeat: Repeat,
 ) -> Result<(Live, Setting, Options), Refusal> {
     let Config { settings, network, parameters, .. } = config;
-    let pems = host::ca_files(&settings.ca_files).map_err(Refusal::usage)?;
-    let (stores, notes) = RootStores::load(&pems).map_err(Refusal::usage)?;
+    let (stores, notes) = root_stores(ca_files)?;
     let mut machine = machine;
     machine.ca_files.clone_from(&settings.ca_files);
     machine.troubles.extend(notes);
@@ -294,7 +313,8 @@ fn run_once(
     config: &Config,
     output: &OutputArgs,
 ) -> Result<Exit, Refusal> {
-    let (live, setting, options) = prepare(plan, config, host::machine(), Repeat::Once)?;
+    let ca_files = host::ca_files(&config.settings.ca_files);
+    let (live, setting, options) = prepare(plan, config, host::machine(), ca_files, Repeat::Once)?;
     let snapshot = runtime()?.block_on(async {
         let mut engine = Engine::new(live, setting, &options, Past::default());
         let (publish, watching) = watch::channel(engine.snapshot());

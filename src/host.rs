@@ -44,7 +44,7 @@ pub fn state_file(name: &str) -> Option<PathBuf> {
 }
 
 /// A configuration text and where it came from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigFile {
     /// As shown in messages.
     pub name: String,
@@ -83,20 +83,20 @@ fn read_config(path: &Path) -> Result<ConfigFile, String> {
     Ok(ConfigFile { name, text })
 }
 
-/// Reads CA files named in the configuration; every unreadable one is named.
-pub fn ca_files(paths: &[PathBuf]) -> Result<Vec<(PathBuf, Vec<u8>)>, String> {
-    let mut files = Vec::new();
-    let mut problems = Vec::new();
-    for path in paths {
-        match read_bounded(path) {
-            Ok(bytes) => files.push((path.clone(), bytes)),
-            Err(error) => problems.push(format!(
+/// A CA file and what is in it, or why it cannot be read.
+pub type CaFile = (PathBuf, Result<Vec<u8>, String>);
+
+/// Reads CA files named in the configuration.
+pub fn ca_files(paths: &[PathBuf]) -> Vec<CaFile> {
+    let read = |path: &PathBuf| {
+        read_bounded(path).map_err(|error| {
+            format!(
                 "failed to read the CA file {}: {error}; correct tls.ca_files, --ca-file or the file's permissions",
                 path.display()
-            )),
-        }
-    }
-    if problems.is_empty() { Ok(files) } else { Err(problems.join("\n")) }
+            )
+        })
+    };
+    paths.iter().map(|path| (path.clone(), read(path))).collect()
 }
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {

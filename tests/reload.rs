@@ -5,14 +5,19 @@
     clippy::indexing_slicing,
     reason = "a test stops where its world is not as it says"
 )]
+#![expect(clippy::disallowed_methods, reason = "a test changes files")]
 
 mod process;
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::process::Command;
+use std::thread;
 
 use process::daemon::Daemon;
 use process::loopback::{listener, refusing_port};
-use process::{alone, cover, until};
+use process::{alone, cover, folder, until, vnetprobe};
 use serde_json::Value;
 
 /// A daemon that looks once a minute, after a hurried first round, at these ports.
@@ -110,6 +115,47 @@ fn a_changed_file_is_noticed() {
         let said = daemon.process.says("configuration reloaded");
         assert!(said.contains("the configuration file changed"), "{said}");
         assert_eq!(checks(&daemon).len(), 2);
+        daemon.stopped().expect(0);
+    });
+}
+
+#[test]
+fn a_file_that_changes_while_the_daemon_starts_is_noticed() {
+    alone(|| {
+        let (_one, a) = listener();
+        let (_two, b) = listener();
+        let files = folder(&[("next.toml", &config(&[a, b]))]);
+        let path = files.path().join("probes.toml");
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let command = vnetprobe(&["serve", "--listen", "127.0.0.1:0", "--config", "probes.toml"]);
+        // Whoever opens the pipe reads of one port, and who opens the file later reads of two.
+        let writer = thread::spawn(move || {
+            let mut pipe = File::options().write(true).open(&path).unwrap();
+            std::fs::rename(path.with_file_name("next.toml"), &path).unwrap();
+            pipe.write_all(config(&[a]).as_bytes()).unwrap();
+        });
+        let daemon = Daemon::start_as(command, files);
+        writer.join().unwrap();
+        let said = daemon.process.says("configuration reloaded");
+        assert!(said.contains("the configuration file changed"), "{said}");
+        assert_eq!(checks(&daemon).len(), 2);
+        daemon.stopped().expect(0);
+    });
+}
+
+#[test]
+fn a_ca_file_that_was_missing_is_noticed_when_it_is_there() {
+    alone(|| {
+        let daemon = Daemon::start(&config(&[]));
+        let files = folder(&[]);
+        let path = files.path().join("ca.pem");
+        daemon.configure(&format!("{}\n[tls]\nca_files = [{path:?}]\n", config(&[])));
+        let answer = daemon.ask("POST", "/-/reload", "");
+        assert!(answer.body.contains("failed to read the CA file"), "{}", answer.body);
+        let root = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap();
+        std::fs::write(&path, root.cert.pem()).unwrap();
+        let said = daemon.process.says("configuration reloaded");
+        assert!(said.contains("a CA file changed"), "{said}");
         daemon.stopped().expect(0);
     });
 }

@@ -7,27 +7,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use super::desk::Front;
 use super::log::{self, Levels, Place};
-use super::reload::Reloader;
-use super::{Refusal, interrupt, load, notify, past, planned, prepare, runtime, web};
+use super::reload::{Made, Reloader, Sources};
+use super::{Refusal, interrupt, notify, past, runtime, web};
 use crate::cli::{self, Exit, ServeArgs};
 use crate::engine::Engine;
-use crate::host;
 use crate::limits;
-use crate::schedule::Repeat;
 use crate::server::control::Controls;
 use crate::wire::VERSION;
 
 /// Runs until it is told to stop; calls `ready` when it can be asked.
 pub(super) fn serve(args: &ServeArgs, place: &Place, ready: &dyn Fn()) -> Result<Exit, Refusal> {
-    let config = load(&args.config)?;
-    let plan = planned(&config)?;
-    let web = config.settings.web.clone();
-    let repeat = Repeat::Every(config.settings.interval);
-    let machine = host::machine();
-    let (live, setting, options) = prepare(plan, &config, machine, repeat)?;
-    let desk = Front::open(&config, &live, &setting, &options)?;
+    let mut sources = Sources::read(&args.config, &[]);
+    let Made { config, desk, live, setting, options } = sources.make(&args.config)?;
     let levels = log::start(args.log_format, args.log_level, place);
     // Readers have a thread of their own: however many there are, probes start in time.
     let readers = readers()?;
@@ -35,7 +27,7 @@ pub(super) fn serve(args: &ServeArgs, place: &Place, ready: &dyn Fn()) -> Result
     let runtime = runtime()?;
     let done = runtime.block_on(async {
         let (first_signal, second_signal) = (interrupt::first(), interrupt::second());
-        let opening = web::open(web, args.listen.clone());
+        let opening = web::open(config.settings.web.clone(), args.listen.clone());
         let server = joined(readers.spawn(opening)).await??;
         let (orders, obeyed) = mpsc::channel(limits::ENGINE_COMMANDS);
         let (ask, asked) = mpsc::channel(limits::RELOADS);
@@ -43,9 +35,10 @@ pub(super) fn serve(args: &ServeArgs, place: &Place, ready: &dyn Fn()) -> Result
         // Listens for SIGHUP before anything is said: until then the signal ends the process.
         let reloads = Reloader::new(
             &args.config,
-            orders.clone(),
-            &live,
+            sources,
             &config,
+            &live,
+            orders.clone(),
             Arc::clone(&server.access),
             desks,
         )

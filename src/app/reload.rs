@@ -13,50 +13,70 @@ use tracing::warn;
 
 use super::desk::Front;
 use super::interrupt::{self, Hangups};
-use super::{Refusal, load, notify, planned, prepare};
+use super::{Refusal, notify, parsed, planned, prepare};
 use crate::cli::ConfigArgs;
 use crate::config;
 use crate::config::Config;
 use crate::engine::{Command, Options};
 use crate::history::Setting;
-use crate::host;
+use crate::host::{self, CaFile, ConfigFile};
 use crate::limits;
 use crate::machine::Machine;
+use crate::model::Cloud;
 use crate::probe::Live;
 use crate::probe::experiments::FollowUps;
 use crate::schedule::Repeat;
 use crate::server::auth::Access;
 use crate::server::control::Reload;
 use crate::server::desk::Desk;
-use crate::settings::HistorySettings;
 use crate::settings::web::Web;
+use crate::settings::{HistorySettings, Settings};
 
-/// What the daemon was made from, as it was last read.
+/// What a daemon is made from, as it was last read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sources {
-    config: Result<String, String>,
-    ca_files: Vec<Option<Vec<u8>>>,
+    config: Result<ConfigFile, String>,
+    ca_files: Vec<CaFile>,
     machine: Machine,
 }
 
 impl Sources {
-    /// Reads them; blocks.
-    fn read(args: &ConfigArgs, ca_files: &[PathBuf]) -> Self {
-        let read = |path: &PathBuf| {
-            let files = host::ca_files(std::slice::from_ref(path)).ok()?;
-            files.into_iter().next().map(|(_, bytes)| bytes)
-        };
+    /// Reads them, and the CA files that are known to be named; blocks.
+    pub(super) fn read(args: &ConfigArgs, ca_files: &[PathBuf]) -> Self {
         Self {
-            config: host::config(args.config.as_deref(), config::DEFAULT).map(|file| file.text),
-            ca_files: ca_files.iter().map(read).collect(),
+            config: host::config(args.config.as_deref(), config::DEFAULT),
+            ca_files: host::ca_files(ca_files),
             machine: host::machine(),
         }
     }
 
+    /// Makes a plan of what was read and all it needs. Of the sources only CA files that the
+    /// configuration names for the first time are still to be read, so that what is in use and what
+    /// is watched for changes are the same; blocks.
+    pub(super) fn make(&mut self, args: &ConfigArgs) -> Result<Made, Refusal> {
+        let file = self.config.as_ref().map_err(|why| Refusal::usage(why.clone()))?;
+        let config = parsed(file, args)?;
+        let plan = planned(&config)?;
+        if self.ca_paths() != config.settings.ca_files {
+            self.ca_files = host::ca_files(&config.settings.ca_files);
+        }
+        let repeat = Repeat::Every(config.settings.interval);
+        let (machine, ca_files) = (self.machine.clone(), self.ca_files.clone());
+        let (live, setting, options) = prepare(plan, &config, machine, ca_files, repeat)?;
+        let desk = Front::open(&config, &live, &setting, &options)?;
+        Ok(Made { config, desk, live, setting, options })
+    }
+
+    fn ca_paths(&self) -> Vec<PathBuf> {
+        self.ca_files.iter().map(|(path, _)| path.clone()).collect()
+    }
+
     /// Whether files could not be opened for want of descriptors: then nothing was learned.
     fn is_cut_short(&self) -> bool {
-        let troubles = self.machine.troubles.iter().chain(self.config.as_ref().err());
-        troubles.into_iter().any(|trouble| host::ran_out_of_files(trouble))
+        let unread = self.ca_files.iter().filter_map(|(_, read)| read.as_ref().err());
+        let mut troubles =
+            self.machine.troubles.iter().chain(self.config.as_ref().err()).chain(unread);
+        troubles.any(|trouble| host::ran_out_of_files(trouble))
     }
 
     /// What differs, in words.
@@ -78,8 +98,7 @@ pub(super) struct Reloader {
     orders: mpsc::Sender<Command<Live>>,
     /// What was tried on whom lately outlives a reload, or reloads would lift the limits.
     follow_ups: Arc<FollowUps>,
-    cloud: crate::model::Cloud,
-    ca_files: Vec<PathBuf>,
+    cloud: Cloud,
     sources: Sources,
     access: Arc<Access>,
     desks: watch::Sender<Arc<dyn Desk>>,
@@ -93,18 +112,17 @@ impl Reloader {
     /// For an engine that was just made from this.
     pub(super) fn new(
         args: &ConfigArgs,
-        orders: mpsc::Sender<Command<Live>>,
-        live: &Live,
+        sources: Sources,
         config: &Config,
+        live: &Live,
+        orders: mpsc::Sender<Command<Live>>,
         access: Arc<Access>,
         desks: watch::Sender<Arc<dyn Desk>>,
     ) -> Self {
-        let ca_files = config.settings.ca_files.clone();
         Self {
             follow_ups: Arc::clone(&live.follow_ups),
             cloud: config.parameters.cloud,
-            sources: Sources::read(args, &ca_files),
-            ca_files,
+            sources,
             args: args.clone(),
             access,
             desks,
@@ -129,7 +147,7 @@ impl Reloader {
                     "POST /-/reload"
                 }
                 _ = ticks.tick() => {
-                    let (args, ca_files) = (self.args.clone(), self.ca_files.clone());
+                    let (args, ca_files) = (self.args.clone(), self.sources.ca_paths());
                     let Ok(read) = blocking(move || Sources::read(&args, &ca_files)).await else { continue };
                     if read.is_cut_short() {
                         continue;
@@ -162,20 +180,23 @@ impl Reloader {
     }
 
     async fn reload(&mut self, reason: &'static str) -> Result<String, String> {
-        let (args, ca_files) = (self.args.clone(), self.ca_files.clone());
-        let (sources, made) = blocking(move || make(&args, &ca_files)).await?;
+        let (args, ca_files) = (self.args.clone(), self.sources.ca_paths());
+        let (sources, made) = blocking(move || made_anew(&args, &ca_files)).await?;
         // A mistake is told once, not at every look.
         self.sources = sources;
+        let made = made.and_then(|made| {
+            self.access.replace(&made.config.settings.web)?;
+            Ok(made)
+        });
         match made {
-            Ok(Made { ca_files, cloud, web, history, desk, mut live, setting, options }) => {
-                self.access.replace(&web)?;
+            Ok(Made { config, desk, mut live, setting, options }) => {
                 self.desks.send_replace(desk);
-                self.warn_of_restarts(&web, &history);
-                if cloud == self.cloud {
+                self.warn_of_restarts(&config.settings);
+                if config.parameters.cloud == self.cloud {
                     live.follow_ups = Arc::clone(&self.follow_ups);
                 }
                 self.follow_ups = Arc::clone(&live.follow_ups);
-                (self.cloud, self.ca_files) = (cloud, ca_files);
+                self.cloud = config.parameters.cloud;
                 for trouble in &setting.machine.troubles {
                     warn!("{trouble}");
                 }
@@ -196,7 +217,7 @@ impl Reloader {
     }
 
     /// Sockets and files that are open stay so until the process is another.
-    fn warn_of_restarts(&self, web: &Web, history: &HistorySettings) {
+    fn warn_of_restarts(&self, Settings { web, history, .. }: &Settings) {
         if (&web.listen, &web.tls) != (&self.web.listen, &self.web.tls) {
             warn!(
                 "web.listen and the settings of TLS need a restart; until then they stay as they are"
@@ -208,51 +229,26 @@ impl Reloader {
     }
 }
 
-/// A new plan and all it needs.
-struct Made {
-    ca_files: Vec<PathBuf>,
-    cloud: crate::model::Cloud,
-    web: Web,
-    history: HistorySettings,
-    desk: Arc<dyn Desk>,
-    live: Live,
-    setting: Setting,
-    options: Options,
+/// A plan and all it needs.
+pub(super) struct Made {
+    pub(super) config: Config,
+    pub(super) desk: Arc<dyn Desk>,
+    pub(super) live: Live,
+    pub(super) setting: Setting,
+    pub(super) options: Options,
 }
 
 /// Reads everything anew; blocks.
-fn make(args: &ConfigArgs, ca_files: &[PathBuf]) -> (Sources, Result<Made, String>) {
+fn made_anew(args: &ConfigArgs, ca_files: &[PathBuf]) -> (Sources, Result<Made, String>) {
     let mut sources = Sources::read(args, ca_files);
-    let made = planned_anew(args, sources.machine.clone()).map_err(|refusal| refusal.message);
-    if let Ok(made) = &made
-        && made.ca_files != ca_files
-    {
-        sources = Sources::read(args, &made.ca_files);
-    }
+    let made = sources.make(args).map_err(|refusal| refusal.message).and_then(|made| {
+        // Without files there would be no DNS servers and no trust store: worse than what is in use.
+        match made.setting.machine.troubles.iter().find(|t| host::ran_out_of_files(t)) {
+            Some(trouble) => Err(format!("{trouble}; raise the limit on open files")),
+            None => Ok(made),
+        }
+    });
     (sources, made)
-}
-
-fn planned_anew(args: &ConfigArgs, machine: Machine) -> Result<Made, Refusal> {
-    let config = load(args)?;
-    let plan = planned(&config)?;
-    let repeat = Repeat::Every(config.settings.interval);
-    let (live, setting, options) = prepare(plan, &config, machine, repeat)?;
-    let desk = Front::open(&config, &live, &setting, &options)?;
-    // Without files there would be no DNS servers and no trust store: worse than what is in use.
-    if let Some(trouble) = setting.machine.troubles.iter().find(|t| host::ran_out_of_files(t)) {
-        return Err(Refusal::ours(format!("{trouble}; raise the limit on open files")));
-    }
-    let Config { settings, parameters, .. } = config;
-    Ok(Made {
-        ca_files: settings.ca_files,
-        cloud: parameters.cloud,
-        web: settings.web,
-        history: settings.history,
-        desk,
-        live,
-        setting,
-        options,
-    })
 }
 
 async fn blocking<T: Send + 'static>(
