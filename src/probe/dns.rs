@@ -160,16 +160,19 @@ async fn ask_udp(
     let question = Question::new(name, family, edns).map_err(DnsFailure::Malformed)?;
     let socket = UdpSocket::bind(unspecified(server)).await.map_err(|e| failure(&e, server))?;
     socket.connect(server).await.map_err(|e| failure(&e, server))?;
-    let mut buffer = vec![0_u8; usize::from(u16::MAX)];
+    // Room for the largest datagram, which is not touched before one comes.
+    let mut buffer = Vec::with_capacity(usize::from(u16::MAX));
     let attempt_time =
         deadline.saturating_duration_since(Instant::now()) / limits::DNS_UDP_ATTEMPTS;
     for _ in 0..limits::DNS_UDP_ATTEMPTS {
         let until = deadline.min(Instant::now() + attempt_time);
         *attempts += 1;
         socket.send(&question.bytes).await.map_err(|e| failure(&e, server))?;
-        while let Ok(received) = timeout_at(until, socket.recv(&mut buffer)).await {
-            let length = received.map_err(|e| failure(&e, server))?;
-            match question.read(buffer.get(..length).unwrap_or_default()) {
+        while let Ok(received) = timeout_at(until, socket.recv_buf(&mut buffer)).await {
+            received.map_err(|e| failure(&e, server))?;
+            let reply = question.read(&buffer);
+            buffer.clear();
+            match reply {
                 Reply::Stranger => {}
                 reply => return Ok((reply, question)),
             }
