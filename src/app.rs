@@ -35,6 +35,7 @@ use crate::probe::dns::Servers;
 use crate::probe::experiments::FollowUps;
 use crate::probe::tls::TlsClient;
 use crate::probe::trust::RootStores;
+use crate::probe::turns::Turns;
 use crate::proxy::{Named, Proxy, Routes, Secret, Source};
 use crate::render::table::Detail;
 use crate::render::{explain, junit, markdown, metrics, table};
@@ -282,6 +283,7 @@ fn prepare(
         timeouts,
         routes,
         follow_ups: Arc::new(FollowUps::new(parameters.cloud, repeat)),
+        turns: Turns::default(),
     };
     let interval = match repeat {
         Repeat::Once => None,

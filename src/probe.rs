@@ -16,7 +16,7 @@ pub mod stream;
 pub mod tcp;
 pub mod tls;
 pub mod trust;
-mod turns;
+pub mod turns;
 pub mod udp;
 
 use std::collections::BTreeMap;
@@ -40,6 +40,7 @@ use crate::settings::Timeouts;
 use dns::Servers;
 use experiments::FollowUps;
 use tls::{Alpn, TlsClient};
+use turns::Turns;
 
 /// The real network.
 #[derive(Debug, Clone)]
@@ -58,11 +59,13 @@ pub struct Live {
     pub follow_ups: Arc<FollowUps>,
     /// What goes through a proxy.
     pub routes: Routes,
+    /// Tells how long this machine kept probes waiting.
+    pub turns: Turns,
 }
 
 impl Prober for Live {
     async fn probe(&self, target: &Target, private: bool) -> Observation {
-        let (mut seen, stalled) = turns::watched(self.look(target, private)).await;
+        let (mut seen, stalled) = self.turns.watched(self.look(target, private)).await;
         seen.stalled = Elapsed(stalled);
         self.follow_ups.follow(target, &self.tls, &self.network, &mut seen).await;
         seen

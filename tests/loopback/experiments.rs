@@ -25,6 +25,7 @@ use vnetprobe::probe::Live;
 use vnetprobe::probe::dns::Servers;
 use vnetprobe::probe::experiments::FollowUps;
 use vnetprobe::probe::greeting;
+use vnetprobe::probe::turns::Turns;
 use vnetprobe::schedule::Repeat;
 use vnetprobe::settings::Timeouts;
 use vnetprobe::verdict::{Context, Verdict, judge};
@@ -53,6 +54,7 @@ fn live(pem: &[String], dns_servers: &[SocketAddr]) -> Live {
         routes: vnetprobe::proxy::Routes::default(),
         follow_ups: FollowUps::new(Cloud::UsGovernment, Repeat::Every(Duration::from_mins(1)))
             .into(),
+        turns: Turns::default(),
     }
 }
 

@@ -24,6 +24,7 @@ use vnetprobe::probe::Live;
 use vnetprobe::probe::dns::Servers;
 use vnetprobe::probe::experiments::FollowUps;
 use vnetprobe::probe::tls::TlsClient;
+use vnetprobe::probe::turns::Turns;
 use vnetprobe::proxy::Routes;
 use vnetprobe::schedule::Repeat;
 use vnetprobe::settings::Timeouts;
@@ -95,6 +96,7 @@ fn live(tls: Arc<TlsClient>, http: Duration) -> Live {
         timeouts: Timeouts { dns: PLENTY, connect: PLENTY, tls: PLENTY, http },
         routes: Routes::default(),
         follow_ups: FollowUps::new(Cloud::None, Repeat::Once).into(),
+        turns: Turns::default(),
     }
 }
 
