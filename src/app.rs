@@ -27,6 +27,7 @@ use crate::engine::{Engine, Options};
 use crate::history::Setting;
 use crate::host::{self, CaFile, ConfigFile};
 use crate::journal::Past;
+use crate::limits;
 use crate::machine::Machine;
 use crate::model::{Cloud, printable};
 use crate::plan::{self, ExtraProbe, Plan};
@@ -304,6 +305,8 @@ fn seed(hostname: &str) -> u64 {
 
 fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
     tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .max_blocking_threads(limits::BLOCKING_THREADS)
         .enable_all()
         .build()
         .map_err(|error| Refusal::ours(format!("failed to start the runtime: {error}")))

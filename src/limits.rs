@@ -299,6 +299,9 @@ pub const HISTORY_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 pub const HISTORY_PATTERN_BYTES: usize = 512;
 /// Most questions to the history file that are answered at the same time; others wait.
 pub const HISTORY_READERS: usize = 2;
+/// Threads for what blocks (files, passwords), of each of the two runtimes. Each thread that allocates
+/// keeps memory of its own, so few are cheap and many are not.
+pub const BLOCKING_THREADS: usize = 3;
 /// How long a question to the history file waits for its turn.
 pub const HISTORY_WAIT: Duration = Duration::from_secs(2);
 /// Log files of a day each that a Windows service keeps.

@@ -91,6 +91,7 @@ fn readers() -> Result<Runtime, Refusal> {
     let builder = &mut Builder::new_multi_thread();
     builder
         .worker_threads(1)
+        .max_blocking_threads(limits::BLOCKING_THREADS)
         .thread_name("readers")
         .enable_all()
         .build()

@@ -57,7 +57,7 @@ pub(crate) fn run(minutes: Option<&str>) -> Result<String> {
     let (stop, now) = (AtomicBool::new(false), Mutex::new(Now::default()));
     let clients = Clients::new(&paths.socket, &plan);
     let sampler = Sampler::new(daemon.id(), &paths)?;
-    let mut story = Story { pid: daemon.id(), worlds: worlds.len(), ..Story::default() };
+    let mut story = Story { worlds: worlds.len(), ..Story::default() };
     let sampled = thread::scope(|scope| {
         let sampling = scope.spawn(|| sampler.run(&now, &stop));
         clients.start(scope, &stop);

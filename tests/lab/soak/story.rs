@@ -15,7 +15,6 @@ const HISTORY_KIB: u64 = (4 + 4) * 1024;
 /// What happened.
 #[derive(Debug, Default)]
 pub(crate) struct Story {
-    pub(crate) pid: u32,
     /// How many different worlds there are.
     pub(crate) worlds: usize,
     pub(crate) came: usize,
@@ -41,7 +40,7 @@ impl Story {
         if let [_, second, _, last] = quarters.as_slice() {
             for ((name, more), (then, now)) in MORE.iter().zip(second.used.iter().zip(&last.used)) {
                 if now.median > then.median * 1.1 + more {
-                    wrong.push(format!("{name} grew from {then} to {now}"));
+                    wrong.push(format!("{name} grew from {then:.0} to {now:.0}"));
                 }
             }
         }
