@@ -11,7 +11,7 @@ test: setup
 setup:
 	scripts/setup
 
-# Figures that are printed, not asserted.
+# The figures of docs/benchmarks.md: measured, never asserted (needs root and blackbox_exporter).
 bench:
 	cargo bench --locked
 

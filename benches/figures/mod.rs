@@ -4,6 +4,9 @@
 #![expect(
     clippy::expect_used,
     clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
     dead_code,
     reason = "programs that print figures, none of which uses every piece"
 )]
@@ -14,7 +17,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+pub(crate) mod daemon;
 pub(crate) mod document;
+pub(crate) mod world;
 
 /// The program that is measured.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_vnetprobe");
@@ -104,4 +109,29 @@ impl fmt::Display for Spread {
 /// The top folder of the project.
 pub(crate) fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+/// How a target stands, by what was measured.
+pub(crate) fn met(met: bool) -> &'static str {
+    if met { "met" } else { "**missed**" }
+}
+
+/// A part of a program by its name.
+pub(crate) type Part<'a> = (&'a str, &'a dyn Fn() -> String);
+
+/// Runs all parts and returns what they found; with names of parts as arguments it only prints what
+/// those found.
+pub(crate) fn parts(parts: &[Part<'_>]) -> Option<Vec<String>> {
+    let asked: Vec<String> =
+        std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted = |name: &str| asked.is_empty() || asked.iter().any(|word| word == name);
+    let found = parts.iter().filter(|(name, _)| wanted(name)).map(|(_, measure)| {
+        let found = measure();
+        if !asked.is_empty() {
+            println!("{found}");
+        }
+        found
+    });
+    let found = found.collect();
+    asked.is_empty().then_some(found)
 }
