@@ -23,6 +23,7 @@ mod openapi;
 mod pace;
 mod pages;
 pub mod peer;
+mod pieces;
 mod problem;
 mod process;
 pub mod rendered;
@@ -170,8 +171,7 @@ async fn metrics_text(State(state): Shared) -> Response {
     let process = process::now(tasks).map(|process| metrics::process_text(&process));
     let snapshot = state.snapshot().await;
     let text = state.rendered.get(&snapshot, Output::Metrics, metrics::text).await;
-    let process = process.unwrap_or_default().into_bytes();
-    typed(metrics::CONTENT_TYPE, [text.as_ref(), &process].concat())
+    typed(metrics::CONTENT_TYPE, pieces::body([text, process.unwrap_or_default().into()]))
 }
 
 async fn report(State(state): Shared) -> Response {

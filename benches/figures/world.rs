@@ -318,7 +318,9 @@ async fn speak_smb(mut stream: TcpStream) {
 }
 
 /// An address for each name of a plan: private where a check expects that, else public.
-pub(crate) fn addresses<'a>(names: impl Iterator<Item = (&'a str, bool)>) -> BTreeMap<String, Ipv4Addr> {
+pub(crate) fn addresses<'a>(
+    names: impl Iterator<Item = (&'a str, bool)>,
+) -> BTreeMap<String, Ipv4Addr> {
     let mut private: BTreeMap<&str, bool> = BTreeMap::new();
     for (name, inside) in names.filter(|(name, _)| name.parse::<IpAddr>().is_err()) {
         *private.entry(name).or_default() |= inside;
