@@ -104,10 +104,13 @@ struct Daemon {
 
 impl Daemon {
     fn start(config: &std::path::Path) -> Self {
-        let mut child = Command::new(BINARY)
+        let mut command = Command::new(BINARY);
+        for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
+            command.env_remove(name);
+        }
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--log-format", "human", "--config"])
             .arg(config)
-            .env_clear()
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary runs");
