@@ -37,6 +37,7 @@ use vnetprobe::plan::Plan;
 use vnetprobe::probe::Live;
 use vnetprobe::probe::dns::Servers;
 use vnetprobe::probe::experiments::FollowUps;
+use vnetprobe::probe::turns::Turns;
 use vnetprobe::proxy::Routes;
 use vnetprobe::render::layout::Layout;
 use vnetprobe::render::{junit, markdown, metrics, page, table};
@@ -113,6 +114,7 @@ fn live(patience: Patience, servers: &[SocketAddr]) -> Live {
         timeouts: Timeouts { dns: limit, connect: PLENTY, tls: limit, http: limit },
         follow_ups: FollowUps::new(Cloud::UsGovernment, Repeat::Once).into(),
         routes: Routes::default(),
+        turns: Turns::default(),
     }
 }
 

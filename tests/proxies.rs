@@ -45,6 +45,7 @@ use vnetprobe::parameters::NetworkFacts;
 use vnetprobe::probe::Live;
 use vnetprobe::probe::dns::Servers;
 use vnetprobe::probe::experiments::FollowUps;
+use vnetprobe::probe::turns::Turns;
 use vnetprobe::proxy::{Exception, Named, Proxy, Routes, Source};
 use vnetprobe::schedule::Repeat;
 use vnetprobe::settings::Timeouts;
@@ -162,6 +163,7 @@ fn live(proxy: &str) -> Live {
         timeouts: Timeouts { dns: all, connect: all, tls: all, http: all },
         routes,
         follow_ups: FollowUps::new(Cloud::None, Repeat::Once).into(),
+        turns: Turns::default(),
     }
 }
 
