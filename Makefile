@@ -1,5 +1,5 @@
 # The two commands a newcomer needs: `make run` and `make test`.
-.PHONY: run test setup bench fleet lab fuzz static deb image container windows
+.PHONY: run test setup bench soak fleet lab fuzz static deb image container windows
 
 run:
 	cargo run --release --locked -- serve
@@ -14,6 +14,11 @@ setup:
 # The figures of docs/benchmarks.md: measured, never asserted (needs root and blackbox_exporter).
 bench:
 	cargo bench --locked
+
+# One daemon for hours while the lab's faults come and go; writes docs/soak.svg and its section of docs/benchmarks.md.
+MINUTES ?= 130
+soak: setup
+	cargo test --release --locked --test lab -- soak $(MINUTES)
 
 # A hundred daemons and one Prometheus in a namespace: the figures of docs/fleet.md, a quarter of an hour.
 fleet: setup

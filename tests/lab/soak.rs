@@ -58,7 +58,7 @@ pub(crate) fn run(minutes: Option<&str>) -> Result<String> {
     let clients = Clients::new(&paths.socket, &plan);
     let sampler = Sampler::new(daemon.id(), &paths)?;
     let mut story = Story { worlds: worlds.len(), ..Story::default() };
-    let sampled = thread::scope(|scope| {
+    let outcome = thread::scope(|scope| {
         let sampling = scope.spawn(|| sampler.run(&now, &stop));
         clients.start(scope, &stop);
         let changing = scope.spawn(|| paths.keep_changing(daemon.id(), &stop));
@@ -69,7 +69,7 @@ pub(crate) fn run(minutes: Option<&str>) -> Result<String> {
         lived?;
         sampling.join().map_err(|_| anyhow!("sampling broke down"))?
     });
-    let samples = sampled.with_context(|| format!("the soak broke off; so far {story:?}"))?;
+    let samples = outcome.with_context(|| format!("the soak broke off; so far {story:?}"))?;
     story.answers = clients.answers();
     drop(daemon);
     let folder = crate::figures::top().join("docs");

@@ -16,6 +16,7 @@ const LINE: RGBColor = RGBColor(0x1f, 0x5f, 0xa8);
 const FAULTY: RGBColor = RGBColor(0xfb, 0xe9, 0xe0);
 const PAUSED: RGBColor = RGBColor(0xd0, 0xd0, 0xd0);
 
+type Value = fn(&Sample) -> Option<f64>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// The picture as SVG.
@@ -25,11 +26,11 @@ pub(crate) fn draw(samples: &[Sample]) -> Result<String> {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
         area.fill(&WHITE)?;
         let panels = area.split_evenly((5, 1));
-        let curves: [(&str, &dyn Fn(&Sample) -> Option<f64>); 4] = [
-            ("resident memory, MiB", &|sample| Some(sample.resident_kib as f64 / 1024.0)),
-            ("open file descriptors", &|sample| Some(sample.descriptors as f64)),
-            ("tasks", &|sample| Some(sample.own.as_ref()?.tasks as f64)),
-            ("history file with its log, MiB", &|sample| Some(sample.history_kib as f64 / 1024.0)),
+        let curves: [(&str, Value); 4] = [
+            ("resident memory, MiB", |sample| Some(sample.resident_kib as f64 / 1024.0)),
+            ("open file descriptors", |sample| Some(sample.descriptors as f64)),
+            ("tasks", |sample| Some(sample.own.as_ref()?.tasks)),
+            ("history file with its log, MiB", |sample| Some(sample.history_kib as f64 / 1024.0)),
         ];
         for (panel, (title, value)) in panels.iter().zip(curves) {
             let points = samples.iter().map(|sample| (sample.seconds, value(sample)));

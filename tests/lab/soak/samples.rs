@@ -39,7 +39,7 @@ pub(crate) struct Sample {
 /// What the daemon says of itself, in its metrics.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Own {
-    pub(crate) tasks: u64,
+    pub(crate) tasks: f64,
     /// Measurements that were due and not begun.
     pub(crate) skipped: u64,
     /// How many starts were at most so late, since the daemon began: bound in seconds, count.
@@ -60,7 +60,7 @@ impl Own {
             Some((bound.parse().unwrap_or(f64::INFINITY), count.parse().ok()?))
         };
         Ok(Self {
-            tasks: number("vnetprobe_tasks")? as u64,
+            tasks: number("vnetprobe_tasks")?,
             skipped: skipped.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum(),
             late: text.lines().filter_map(bucket).collect(),
         })

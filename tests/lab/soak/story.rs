@@ -140,7 +140,7 @@ impl Quarter {
                 spread(&|sample| Some(sample.resident_kib as f64)),
                 spread(&|sample| Some(sample.descriptors as f64)),
                 spread(&|sample| Some(sample.threads as f64)),
-                spread(&|sample| sample.own.as_ref().map(|own| own.tasks as f64)),
+                spread(&|sample| sample.own.as_ref().map(|own| own.tasks)),
             ],
             history_kib: samples.iter().map(|sample| sample.history_kib).max().unwrap_or_default(),
             cpu_percent: time(&|sample| sample.cpu_seconds) * 100.0
