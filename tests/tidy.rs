@@ -80,6 +80,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("axum", &["src/server"]),
     ("clap", &["src/cli.rs", "src/app.rs"]),
     ("maud", &["src/render/page"]),
+    ("prometheus", &["src/render/metrics.rs"]),
     ("indicatif", &["src/app/console.rs"]),
     ("sd_notify", &["src/app/notify.rs"]),
     ("tracing", &["src/app", "src/server", "src/cli.rs"]),

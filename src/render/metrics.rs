@@ -3,35 +3,34 @@
 //! Labels come from the plan or from an enum, never from the network. Every series of a planned
 //! check exists from the start; what has no value yet is NaN or 0 as its type asks.
 
-mod exposition;
+mod checks;
+
+use jiff::Timestamp;
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram as HistogramValue, LabelPair, Metric, MetricFamily,
+    MetricType,
+};
+use prometheus::{Encoder, TextEncoder};
 
 use crate::cause::Cause;
 use crate::finding::Finding;
 use crate::journal::Archive;
-use crate::model::{Elapsed, Expect, Status, visible};
-use crate::observation::{TlsObservation, TlsOutcome};
-use crate::resolution::effective;
-use crate::snapshot::{CheckReport, ScenarioStatus, Snapshot};
-use crate::verdict::Phases;
+use crate::model::Status;
+use crate::snapshot::{Histogram, ScenarioStatus, Snapshot};
 use crate::wire::{REVISION, VERSION};
-
-use exposition::{COUNTER, Families, Family, GAUGE, labels};
-use jiff::Timestamp;
 
 /// The content type of [`text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// All metrics of a snapshot.
 pub fn text(snapshot: &Snapshot) -> String {
+    let mut text = checks::text(&snapshot.checks);
     let mut families = Families::default();
-    let rows: Vec<Row<'_>> = snapshot.checks.iter().map(|report| Row::of(report)).collect();
-    checks(&mut families, &rows);
-    counts(&mut families, &rows);
-    tls(&mut families, &rows);
     servers(&mut families, snapshot);
     whole(&mut families, snapshot);
     itself(&mut families, snapshot);
-    families.text
+    text.push_str(&families.encode());
+    text
 }
 
 /// What the system says of this process.
@@ -65,11 +64,15 @@ pub fn process_text(process: &Process) -> String {
         tasks,
     } = *process;
     let mut families = Families::default();
+    let mut cpu = Counter::default();
+    cpu.set_value(cpu_seconds);
+    let mut metric = Metric::default();
+    metric.set_counter(cpu);
     families.add_as(
-        "process_cpu_seconds_total",
+        "process_cpu_seconds_total".to_owned(),
         "Total user and system CPU time spent in seconds.",
-        COUNTER,
-        [("", cpu_seconds)],
+        MetricType::COUNTER,
+        vec![metric],
     );
     for (name, help, value) in [
         ("resident_memory_bytes", "Resident memory size in bytes.", resident_bytes),
@@ -82,56 +85,112 @@ pub fn process_text(process: &Process) -> String {
             started_at,
         ),
     ] {
-        families.add_as(&format!("process_{name}"), help, GAUGE, [("", value)]);
+        let metrics = vec![gauge(Vec::new(), value)];
+        families.add_as(format!("process_{name}"), help, MetricType::GAUGE, metrics);
     }
     let help = "Asynchronous tasks alive in this process: the engine's, probes and connections.";
-    families.gauge("tasks", help, [("", tasks)]);
-    families.text
+    families.add("tasks", help, MetricType::GAUGE, vec![gauge(Vec::new(), tasks)]);
+    families.encode()
 }
 
-/// A check with the labels of all its series, which are written once.
-struct Row<'a> {
-    report: &'a CheckReport,
-    labels: String,
-}
-
-impl<'a> Row<'a> {
-    fn of(report: &'a CheckReport) -> Self {
-        let target = &report.check.target;
-        let labels = labels(&[
-            ("requirement", &report.check.requirement),
-            ("host", &target.host.to_string()),
-            ("port", &target.port.map(|port| port.to_string()).unwrap_or_default()),
-            ("kind", target.kind.as_str()),
-        ]);
-        Self { report, labels }
-    }
+#[derive(Default)]
+struct Families {
+    families: Vec<MetricFamily>,
 }
 
 impl Families {
-    fn each(
-        &mut self,
-        name: &str,
-        help: &str,
-        rows: &[Row<'_>],
-        value: impl Fn(&CheckReport) -> f64,
-    ) {
-        self.gauge(name, help, rows.iter().map(|row| (&row.labels, value(row.report))));
+    fn add(&mut self, name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) {
+        self.add_as(format!("vnetprobe_{name}"), help, kind, metrics);
     }
 
-    fn many(
-        &mut self,
-        name: &str,
-        help: &str,
-        rows: &[Row<'_>],
-        fill: impl Fn(&mut Family<'_>, &Row<'_>),
-    ) {
-        self.family(&format!("vnetprobe_{name}"), help, GAUGE, |family| {
-            for row in rows {
-                fill(family, row);
-            }
-        });
+    /// Adds a family; one without a sample is left out, as the format asks.
+    fn add_as(&mut self, name: String, help: &str, kind: MetricType, metrics: Vec<Metric>) {
+        if metrics.is_empty() {
+            return;
+        }
+        let mut family = MetricFamily::default();
+        family.set_name(name);
+        family.set_help(help.to_owned());
+        family.set_field_type(kind);
+        family.set_metric(metrics);
+        self.families.push(family);
     }
+
+    fn gauge(&mut self, name: &str, help: &str, metrics: Vec<Metric>) {
+        self.add(name, help, MetricType::GAUGE, metrics);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, metrics: Vec<Metric>) {
+        self.add(name, help, MetricType::COUNTER, metrics);
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, metrics: Vec<Metric>) {
+        self.add(name, help, MetricType::HISTOGRAM, metrics);
+    }
+
+    fn encode(&self) -> String {
+        let mut out = Vec::new();
+        // Writing to memory fails only for a family without samples, which `add` never lets in.
+        let written = TextEncoder::new().encode(&self.families, &mut out);
+        match (written, String::from_utf8(out)) {
+            (Ok(()), Ok(text)) => text,
+            (Err(error), _) => format!("# failed to write metrics: {error}\n"),
+            (_, Err(error)) => format!("# failed to write metrics: {error}\n"),
+        }
+    }
+}
+
+type Labels = Vec<(&'static str, String)>;
+
+fn pairs(labels: Labels) -> Vec<LabelPair> {
+    labels
+        .into_iter()
+        .map(|(name, value)| {
+            let mut pair = LabelPair::default();
+            pair.set_name(name.to_owned());
+            pair.set_value(value);
+            pair
+        })
+        .collect()
+}
+
+fn gauge(labels: Labels, value: f64) -> Metric {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    let mut metric = Metric::from_label(pairs(labels));
+    metric.set_gauge(gauge);
+    metric
+}
+
+fn counter(labels: Labels, value: u64) -> Metric {
+    let mut counter = Counter::default();
+    counter.set_value(value as f64);
+    let mut metric = Metric::from_label(pairs(labels));
+    metric.set_counter(counter);
+    metric
+}
+
+fn histogram(labels: Labels, histogram: &Histogram) -> Metric {
+    let mut cumulative = 0;
+    let buckets = histogram
+        .bounds
+        .iter()
+        .zip(&histogram.counts)
+        .map(|(bound, count)| {
+            cumulative += count;
+            let mut bucket = Bucket::default();
+            bucket.set_upper_bound(*bound);
+            bucket.set_cumulative_count(cumulative);
+            bucket
+        })
+        .collect();
+    let mut value = HistogramValue::default();
+    value.set_bucket(buckets);
+    value.set_sample_count(histogram.count());
+    value.set_sample_sum(histogram.sum);
+    let mut metric = Metric::from_label(pairs(labels));
+    metric.set_histogram(value);
+    metric
 }
 
 fn time(at: Option<Timestamp>) -> f64 {
@@ -142,156 +201,23 @@ fn truth(value: bool) -> f64 {
     if value { 1.0 } else { 0.0 }
 }
 
-fn checks(families: &mut Families, rows: &[Row<'_>]) {
-    families.each(
-        "probe_success",
-        "Whether the last published result is pass or warn (1) or not (0).",
-        rows,
-        |r| truth(matches!(r.status(), Status::Pass | Status::Warn)),
-    );
-    let statuses: Vec<(Status, String)> =
-        Status::ALL.iter().map(|s| (*s, labels(&[("status", s.as_str())]))).collect();
-    families.many(
-        "probe_status",
-        "The status of the check: 1 for the current one, 0 for the others.",
-        rows,
-        |family, row| {
-            let now = row.report.status();
-            for (status, label) in &statuses {
-                family.sample(&[&row.labels, label], truth(now == *status));
-            }
-        },
-    );
-    families.many(
-        "probe_cause_info",
-        "The current cause of a check that does not plainly pass.",
-        rows,
-        |family, row| {
-            if let Some(cause) = row.report.cause() {
-                family.sample(&[&row.labels, &labels(&[("cause", cause.as_str())])], 1.0);
-            }
-        },
-    );
-    families.each(
-        "probe_duration_seconds",
-        "Time of the last measurement, all phases together.",
-        rows,
-        |r| r.verdict.as_ref().map_or(f64::NAN, |v| v.phases.total().seconds()),
-    );
-    let phases = Phases::default().named().map(|(phase, _)| labels(&[("phase", phase)]));
-    families.many(
-        "probe_phase_duration_seconds",
-        "Time of one phase of the last measurement; NaN for a phase that was not reached.",
-        rows,
-        |family, row| {
-            let took = row.report.verdict.as_ref().map(|v| v.phases).unwrap_or_default();
-            for (label, (_, elapsed)) in phases.iter().zip(took.named()) {
-                family.sample(&[&row.labels, label], elapsed.map_or(f64::NAN, Elapsed::seconds));
-            }
-        },
-    );
-}
-
-/// Times, counters and addresses of each check.
-fn counts(families: &mut Families, rows: &[Row<'_>]) {
-    families.each(
-        "probe_last_run_timestamp_seconds",
-        "When the check was last measured; 0 before.",
-        rows,
-        |r| time(r.last_run_at),
-    );
-    families.each(
-        "probe_last_success_timestamp_seconds",
-        "When the check last passed; 0 before.",
-        rows,
-        |r| time(r.last_success_at),
-    );
-    let attempts = rows.iter().map(|row| (&row.labels, row.report.attempts));
-    families.counter("probe_attempts_total", "Measurements made.", attempts);
-    let failures = rows.iter().map(|row| (&row.labels, row.report.failures));
-    families.counter("probe_failures_total", "Measurements that failed.", failures);
-    families.many(
-        "probe_addresses",
-        "Addresses the name resolves to for applications on this machine.",
-        rows,
-        |family, row| {
-            let (v4, v6) = addresses(row.report);
-            family.sample(&[&row.labels, "family=\"ipv4\""], v4 as f64);
-            family.sample(&[&row.labels, "family=\"ipv6\""], v6 as f64);
-        },
-    );
-    families.each(
-        "probe_expected_private",
-        "Whether the name must resolve to private addresses.",
-        rows,
-        |r| truth(r.check.expectation.expect == Expect::Private),
-    );
-    families.each(
-        "probe_resolved_private",
-        "Whether the name resolves to private addresses only.",
-        rows,
-        |r| truth(r.verdict.as_ref().is_some_and(|v| v.resolved_private)),
-    );
-}
-
-fn addresses(report: &CheckReport) -> (usize, usize) {
-    let Some(observation) = &report.observation else { return (0, 0) };
-    let addresses = match &observation.dns {
-        Some(dns) => effective(dns).addresses(),
-        None => observation.climbs.iter().map(|climb| climb.ip).collect(),
-    };
-    let v4 = addresses.iter().filter(|ip| ip.is_ipv4()).count();
-    (v4, addresses.len() - v4)
-}
-
-fn tls(families: &mut Families, rows: &[Row<'_>]) {
-    families.many(
-        "probe_tls_certificate_not_after_timestamp_seconds",
-        "When the certificate the service shows ends.",
-        rows,
-        |family, row| {
-            if let Some(leaf) = handshake(row.report).and_then(|tls| tls.chain.first()) {
-                family.sample(&[&row.labels], time(Some(leaf.not_after)));
-            }
-        },
-    );
-    families.many(
-        "probe_tls_info",
-        "TLS version and cipher of the last handshake.",
-        rows,
-        |family, row| {
-            if let Some(TlsOutcome::Established { version, cipher, .. }) =
-                handshake(row.report).map(|tls| &tls.outcome)
-            {
-                let session =
-                    labels(&[("version", &visible(version)), ("cipher", &visible(cipher))]);
-                family.sample(&[&row.labels, &session], 1.0);
-            }
-        },
-    );
-}
-
-fn handshake(report: &CheckReport) -> Option<&TlsObservation> {
-    report.observation.as_ref()?.tls()
-}
-
 fn servers(families: &mut Families, snapshot: &Snapshot) {
     let servers = &snapshot.counters.dns_servers;
-    let label = |server: &std::net::SocketAddr| labels(&[("server", &server.to_string())]);
+    let label = |server: &std::net::SocketAddr| vec![("server", server.to_string())];
     families.counter(
         "dns_server_queries_total",
         "Questions sent to a DNS server.",
-        servers.iter().map(|(s, c)| (label(s), c.queries)),
+        servers.iter().map(|(s, c)| counter(label(s), c.queries)).collect(),
     );
     families.counter(
         "dns_server_failures_total",
         "Questions a DNS server did not answer, or answered SERVFAIL or REFUSED.",
-        servers.iter().map(|(s, c)| (label(s), c.failures)),
+        servers.iter().map(|(s, c)| counter(label(s), c.failures)).collect(),
     );
     families.histogram(
         "dns_server_duration_seconds",
         "Time until a DNS server answered or was given up.",
-        servers.iter().map(|(s, c)| (label(s), &c.duration)),
+        servers.iter().map(|(s, c)| histogram(label(s), &c.duration)).collect(),
     );
 }
 
@@ -303,56 +229,65 @@ fn whole(families: &mut Families, snapshot: &Snapshot) {
         snapshot
             .scenarios
             .iter()
-            .map(|s| (labels(&[("scenario", &s.scenario.id)]), ready(s.status))),
+            .map(|s| gauge(vec![("scenario", s.scenario.id.clone())], ready(s.status)))
+            .collect(),
     );
     families.gauge(
         "scenario_status",
         "The state of a thing people do: 1 for the current one, 0 for the others.",
-        snapshot.scenarios.iter().flat_map(|s| {
-            ScenarioStatus::ALL.iter().map(|status| {
-                let labels = labels(&[("scenario", &s.scenario.id), ("status", status.as_str())]);
-                (labels, truth(s.status == *status))
+        snapshot
+            .scenarios
+            .iter()
+            .flat_map(|s| {
+                ScenarioStatus::ALL.iter().map(|status| {
+                    let labels = vec![
+                        ("scenario", s.scenario.id.clone()),
+                        ("status", status.as_str().to_owned()),
+                    ];
+                    gauge(labels, truth(s.status == *status))
+                })
             })
-        }),
+            .collect(),
     );
     let found =
         |cause: &Cause| snapshot.findings.iter().filter(|f: &&Finding| f.cause == *cause).count();
     families.gauge(
         "findings",
         "Real-world faults found, by cause.",
-        Cause::ALL.iter().map(|c| (labels(&[("cause", c.as_str())]), found(c) as f64)),
+        Cause::ALL.iter().map(|c| gauge(vec![("cause", c.to_string())], found(c) as f64)).collect(),
     );
     let with_status =
         |status: &Status| snapshot.checks.iter().filter(|r| r.status() == *status).count();
     families.gauge(
         "checks",
         "Checks by status.",
-        Status::ALL.iter().map(|s| (labels(&[("status", s.as_str())]), with_status(s) as f64)),
+        Status::ALL
+            .iter()
+            .map(|s| gauge(vec![("status", s.to_string())], with_status(s) as f64))
+            .collect(),
     );
     families.gauge(
         "requirements_uncovered",
         "Requirements that no check covers.",
-        [("", snapshot.plan.uncovered().count() as f64)],
+        vec![gauge(Vec::new(), snapshot.plan.uncovered().count() as f64)],
     );
-    let phases = snapshot
-        .counters
-        .phases
-        .iter()
-        .map(|((phase, kind), h)| (labels(&[("phase", phase), ("kind", kind.as_str())]), h));
+    let phases = snapshot.counters.phases.iter().map(|((phase, kind), h)| {
+        histogram(vec![("phase", (*phase).to_owned()), ("kind", kind.to_string())], h)
+    });
     families.histogram(
         "phase_duration_seconds",
         "Time per phase and kind of all measurements.",
-        phases,
+        phases.collect(),
     );
 }
 
 fn itself(families: &mut Families, snapshot: &Snapshot) {
     let counters = &snapshot.counters;
-    let one = |value: f64| [("", value)];
+    let one = |value: f64| vec![gauge(Vec::new(), value)];
     families.histogram(
         "schedule_lateness_seconds",
         "How late measurements started.",
-        [(String::new(), &counters.lateness)],
+        vec![histogram(Vec::new(), &counters.lateness)],
     );
     // Rules compare the age of results with it, whatever interval a configuration chose.
     if let Some(interval) = snapshot.interval {
@@ -363,20 +298,20 @@ fn itself(families: &mut Families, snapshot: &Snapshot) {
         );
     }
     families.gauge("probes_in_flight", "Measurements running now.", one(counters.in_flight as f64));
-    families.counter("probes_skipped_total", "Measurements skipped because the previous one of the same target was still running or waiting.", [("", counters.skipped)]);
+    families.counter("probes_skipped_total", "Measurements skipped because the previous one of the same target was still running or waiting.", vec![counter(Vec::new(), counters.skipped)]);
     families.gauge(
         "build_info",
         "This program.",
-        [(labels(&[("version", VERSION), ("revision", REVISION)]), 1.0)],
+        vec![gauge(vec![("version", VERSION.to_owned()), ("revision", REVISION.to_owned())], 1.0)],
     );
     families.gauge(
         "catalog_info",
         "The catalog in use.",
-        [(
-            labels(&[
-                ("cloud", snapshot.plan.cloud.as_str()),
-                ("date", &snapshot.plan.catalog_date),
-            ]),
+        vec![gauge(
+            vec![
+                ("cloud", snapshot.plan.cloud.to_string()),
+                ("date", snapshot.plan.catalog_date.clone()),
+            ],
             1.0,
         )],
     );
@@ -398,7 +333,7 @@ fn itself(families: &mut Families, snapshot: &Snapshot) {
     families.counter(
         "history_events_lost_total",
         "Events that were never written to the history file, because it could not be for too long.",
-        [("", lost)],
+        vec![counter(Vec::new(), lost)],
     );
     families.gauge(
         "config_last_reload_successful",
