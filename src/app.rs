@@ -303,9 +303,10 @@ fn seed(hostname: &str) -> u64 {
     })
 }
 
+/// For the engine and its probes: one thread, as handing a result from one to another costs more
+/// than folding it.
 fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
+    tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(limits::BLOCKING_THREADS)
         .enable_all()
         .build()

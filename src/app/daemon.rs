@@ -61,7 +61,9 @@ pub(super) fn serve(args: &ServeArgs, place: &Place, ready: &dyn Fn()) -> Result
             stopped(stopping.clone()),
         );
         let serving = joined(readers.spawn(serving));
-        let running = engine.run(&publish, obeyed, stopped(stopping));
+        // Published to until the server has ended, too.
+        let publishing = publish.clone();
+        let running = async move { engine.run(&publishing, obeyed, stopped(stopping)).await };
         let running = keeping.beside(running, publish.subscribe(), orders);
         let work = async {
             let (ended, (), (), ()) = tokio::join!(serving, running, reloads, async {

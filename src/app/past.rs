@@ -80,14 +80,17 @@ impl Keeping {
     /// Runs the engine to its end and keeps what it publishes meanwhile, to the last snapshot.
     pub(super) async fn beside<P: Prober>(
         self,
-        running: impl Future<Output = Arc<Snapshot>>,
+        running: impl Future<Output = Arc<Snapshot>> + Send + 'static,
         snapshots: watch::Receiver<Arc<Snapshot>>,
         orders: mpsc::Sender<Command<P>>,
     ) {
+        // A task of its own: each result wakes it, and nobody else is looked at then.
+        let mut running = tokio::spawn(running);
         let last = tokio::select! {
-            last = running => last,
+            last = &mut running => last,
             never = self.follow(snapshots, orders) => match never {},
         };
+        let last = last.unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic()));
         if let Some(writing) = self.0 {
             writing.finish(last).await;
         }
