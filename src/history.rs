@@ -47,6 +47,8 @@ pub struct Setting {
 pub struct History {
     setting: Setting,
     checks: Vec<Remembered>,
+    /// All checks before this one have a result, and perhaps more.
+    measured: usize,
     /// Positions of the checks of each target.
     by_slot: Vec<Vec<usize>>,
     counters: Counters,
@@ -90,6 +92,7 @@ impl History {
         let open = |key| (key, Open { first_seen: now, told: true });
         Self {
             checks: checks.iter().map(|c| Remembered::new(c, past.checks.remove(&c.id))).collect(),
+            measured: 0,
             by_slot: by_slot(&setting.plan),
             counters: Counters::new(now),
             started_at: now,
@@ -139,6 +142,7 @@ impl History {
         if added > 0 {
             self.first_round_at = None;
         }
+        self.measured = 0;
         self.note_first_round(now);
         self.setting = setting;
     }
@@ -209,7 +213,13 @@ impl History {
     }
 
     fn note_first_round(&mut self, now: Timestamp) {
-        if self.first_round_at.is_none() && self.checks.iter().all(|c| c.report.verdict.is_some()) {
+        if self.first_round_at.is_some() {
+            return;
+        }
+        // Once measured, a check stays so: each is looked at once in a round, not after every result.
+        let rest = self.checks.iter().skip(self.measured);
+        self.measured += rest.take_while(|check| check.report.verdict.is_some()).count();
+        if self.measured == self.checks.len() {
             self.first_round_at = Some(now);
         }
     }

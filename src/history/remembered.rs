@@ -173,7 +173,6 @@ impl Remembered {
         network: &NetworkFacts,
         whats: &mut Vec<What>,
     ) {
-        let check = check.to_owned();
         let mut addresses =
             observation.dns.as_ref().map(|dns| effective(dns).addresses()).unwrap_or_default();
         addresses.sort_unstable();
@@ -181,20 +180,23 @@ impl Remembered {
             let from = std::mem::replace(&mut self.addresses, addresses.clone());
             let private = from.iter().chain(&addresses).any(|ip| network.is_private(*ip));
             if !from.is_empty() && private {
-                whats.push(What::Addresses { check: check.clone(), from, to: addresses });
+                whats.push(What::Addresses { check: check.to_owned(), from, to: addresses });
             }
         }
         let leaf = observation.tls().and_then(|tls| tls.chain.first());
-        if let Some(issuer) = leaf.map(|leaf| leaf.issuer.clone()) {
-            let known = self.issuers.contains(&issuer);
+        // Nearly always it is the one of last time, and nothing moves.
+        if let Some(issuer) =
+            leaf.map(|leaf| &leaf.issuer).filter(|it| self.issuers.last() != Some(*it))
+        {
+            let known = self.issuers.contains(issuer);
             let from = self.issuers.last().cloned();
-            self.issuers.retain(|other| *other != issuer);
+            self.issuers.retain(|other| other != issuer);
             self.issuers.push(issuer.clone());
             if self.issuers.len() > limits::KNOWN_ISSUERS {
                 self.issuers.remove(0);
             }
             if let Some(from) = from.filter(|_| !known) {
-                whats.push(What::Issuer { check, from, to: issuer });
+                whats.push(What::Issuer { check: check.to_owned(), from, to: issuer.clone() });
             }
         }
     }
