@@ -4,6 +4,7 @@
 //! alias), so each exchange uses its own connected socket; hickory encodes and decodes.
 #![expect(clippy::disallowed_methods, reason = "this edge sends DNS questions and times them")]
 
+use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -116,7 +117,7 @@ pub(super) async fn exchange(
     let outcome = match outcome {
         Ok((Reply::Truncated, question)) => {
             over_tcp = true;
-            ask_tcp(&question, server, timeout).await
+            Box::pin(ask_tcp(&question, server, timeout)).await
         }
         Ok((reply, _)) => finished(reply),
         Err(failure) => ExchangeOutcome::Failed(failure),
@@ -160,25 +161,40 @@ async fn ask_udp(
     let question = Question::new(name, family, edns).map_err(DnsFailure::Malformed)?;
     let socket = UdpSocket::bind(unspecified(server)).await.map_err(|e| failure(&e, server))?;
     socket.connect(server).await.map_err(|e| failure(&e, server))?;
-    // Room for the largest datagram, which is not touched before one comes.
-    let mut buffer = Vec::with_capacity(usize::from(u16::MAX));
     let attempt_time =
         deadline.saturating_duration_since(Instant::now()) / limits::DNS_UDP_ATTEMPTS;
     for _ in 0..limits::DNS_UDP_ATTEMPTS {
         let until = deadline.min(Instant::now() + attempt_time);
         *attempts += 1;
         socket.send(&question.bytes).await.map_err(|e| failure(&e, server))?;
-        while let Ok(received) = timeout_at(until, socket.recv_buf(&mut buffer)).await {
-            received.map_err(|e| failure(&e, server))?;
-            let reply = question.read(&buffer);
-            buffer.clear();
-            match reply {
+        while let Ok(received) = timeout_at(until, receive(&socket, &question)).await {
+            match received.map_err(|e| failure(&e, server))? {
                 Reply::Stranger => {}
                 reply => return Ok((reply, question)),
             }
         }
     }
     Err(DnsFailure::Timeout)
+}
+
+/// The next datagram, read as the answer to this question.
+async fn receive(socket: &UdpSocket, question: &Question) -> io::Result<Reply> {
+    thread_local! {
+        /// Room for the largest datagram: too much to ask of the allocator for every question.
+        static BUFFER: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(usize::from(u16::MAX)));
+    }
+    loop {
+        socket.readable().await?;
+        let received = BUFFER.with_borrow_mut(|buffer| {
+            buffer.clear();
+            socket.try_recv_buf(buffer)?;
+            Ok(question.read(buffer))
+        });
+        match received {
+            Err(error) if io::Error::kind(&error) == io::ErrorKind::WouldBlock => {}
+            received => return received,
+        }
+    }
 }
 
 async fn ask_tcp(question: &Question, server: SocketAddr, timeout: Duration) -> ExchangeOutcome {
