@@ -80,6 +80,8 @@ pub const ADDRESSES_PER_CHECK: usize = 8;
 pub const PROXY_ADDRESSES: usize = 2;
 /// How long a connection that is the whole check is watched for a peer that closes it at once.
 pub const TCP_SETTLE: Duration = Duration::from_millis(150);
+/// Such watches end together, at most this much later.
+pub const TCP_SETTLE_STEP: Duration = Duration::from_millis(10);
 /// Most bytes read over one TLS connection; a handshake with the largest chain rustls takes needs a tenth.
 pub const TLS_READ_BYTES: usize = 1024 * 1024;
 /// How long, besides two times the handshake itself, a server that asked for a client certificate may take to

@@ -4,12 +4,13 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 #[cfg(unix)]
 use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::limits;
 use crate::model::Elapsed;
@@ -86,7 +87,17 @@ pub async fn connect_small(
 /// without sending a byte.
 pub async fn settle(stream: &TcpStream) -> bool {
     let mut byte = [0];
-    matches!(timeout(limits::TCP_SETTLE, stream.peek(&mut byte)).await, Ok(Ok(0) | Err(_)))
+    matches!(timeout_at(settled(Instant::now()), stream.peek(&mut byte)).await, Ok(Ok(0) | Err(_)))
+}
+
+/// When a connection made now was watched for long enough. Nothing is measured by it, so several
+/// end at the same time rather than each wake the machine.
+fn settled(now: Instant) -> Instant {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    let until = now + limits::TCP_SETTLE;
+    let step = limits::TCP_SETTLE_STEP.as_nanos();
+    let past = until.saturating_duration_since(*ORIGIN.get_or_init(|| now)).as_nanos() % step;
+    until + Duration::from_nanos(u64::try_from((step - past) % step).unwrap_or_default())
 }
 
 /// Says what an error of a socket call means; `ip` is where the call was going.
