@@ -176,6 +176,27 @@ impl Plan {
             .filter_map(|p| p.uncovered.as_ref().map(|why| (p.requirement.as_ref(), why)))
     }
 
+    /// The last so many requirements as the extra probes that they were made of.
+    pub fn extras(&self, count: usize) -> Vec<ExtraProbe> {
+        let first = self.requirements.len().saturating_sub(count);
+        let planned = self.requirements.get(first..).unwrap_or_default();
+        let probes =
+            planned.iter().filter_map(|PlannedRequirement { requirement, checks, .. }| {
+                // One that asks what another row asks, by the same name, has no check of its own.
+                let own = self.checks.get(checks.start).filter(|_| !checks.is_empty());
+                let check =
+                    own.or_else(|| self.checks.iter().find(|c| c.requirement == requirement.id))?;
+                Some(ExtraProbe {
+                    id: requirement.id.clone(),
+                    target: (*check.target).clone(),
+                    expect: requirement.expect,
+                    subnets: check.expectation.subnets.clone(),
+                    scenarios: requirement.scenarios.clone(),
+                })
+            });
+        probes.collect()
+    }
+
     /// How many of these are missing nothing, because they do not apply here.
     pub fn not_needed(&self) -> usize {
         self.uncovered().filter(|(_, why)| why.is_not_needed()).count()
@@ -288,7 +309,8 @@ impl Builder<'_> {
         expect: Expect,
         subnets: Vec<ipnet::IpNet>,
     ) {
-        let id = format!("{}@{}", requirement.id, target.authority());
+        let mut id = format!("{}@{}", requirement.id, target.authority());
+        id.shrink_to_fit();
         if self
             .plan
             .checks
@@ -377,6 +399,9 @@ impl Builder<'_> {
             }
         }
         self.plan.scenarios = scenarios;
+        self.plan.requirements.shrink_to_fit();
+        self.plan.checks.shrink_to_fit();
+        self.plan.targets.shrink_to_fit();
         self.plan
     }
 }

@@ -16,7 +16,6 @@ use crate::history::Setting;
 use crate::journal::Past;
 use crate::limits;
 use crate::model::Cloud;
-use crate::parameters::Parameters;
 use crate::plan::{self, ExtraProbe};
 use crate::probe::Live;
 use crate::probe::experiments::FollowUps;
@@ -32,17 +31,17 @@ pub(super) struct Front {
     options: Options,
     /// No requirements: only what is asked for is measured.
     catalog: Catalog,
-    parameters: Parameters,
-    probe_suffixes: Vec<String>,
-    patience: Duration,
-    configuration: String,
+    /// The configuration without its probes, and how many of those end the plan.
+    config: Config,
+    probes: usize,
 }
 
 impl Front {
     /// A desk beside a daemon that was made from this; another one takes its place when the
-    /// configuration is reloaded.
+    /// configuration is reloaded. The last `probes` requirements of the plan are its `[[probe]]`s.
     pub(super) fn open(
         config: &Config,
+        probes: usize,
         live: &Live,
         setting: &Setting,
         options: &Options,
@@ -59,10 +58,8 @@ impl Front {
             },
             catalog: catalog::embedded(Cloud::None)
                 .map_err(|errors| Refusal::ours(errors.join("\n")))?,
-            parameters: config.parameters.clone(),
-            probe_suffixes: config.settings.web.probe_suffixes.clone(),
-            patience: config.settings.timeouts.budget(),
-            configuration: config::shown(config),
+            config: config.clone(),
+            probes,
         }))
     }
 }
@@ -70,7 +67,7 @@ impl Front {
 impl Desk for Front {
     fn run(&self, probes: Vec<ExtraProbe>) -> Run {
         let network = &self.setting.network;
-        let plan = plan::plan(&self.catalog, &probes, &self.parameters, network, |_| false);
+        let plan = plan::plan(&self.catalog, &probes, &self.config.parameters, network, |_| false);
         let setting = Setting { plan: Arc::new(plan), ..self.setting.clone() };
         let mut engine =
             Engine::new(Arc::clone(&self.live), setting, &self.options, Past::default());
@@ -88,14 +85,15 @@ impl Desk for Front {
     }
 
     fn patience(&self) -> Duration {
-        self.patience
+        self.config.settings.timeouts.budget()
     }
 
     fn probe_suffixes(&self) -> Vec<String> {
-        self.probe_suffixes.clone()
+        self.config.settings.web.probe_suffixes.clone()
     }
 
     fn configuration(&self) -> String {
-        self.configuration.clone()
+        let probes = self.setting.plan.extras(self.probes);
+        config::shown(&Config { probes, ..self.config.clone() })
     }
 }

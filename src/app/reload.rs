@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ring::digest::{self, SHA256, SHA256_OUTPUT_LEN};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
@@ -35,27 +36,60 @@ use crate::settings::{HistorySettings, Settings};
 /// What a daemon is made from, as it was last read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sources {
-    config: Result<ConfigFile, String>,
+    config: Result<Text, String>,
     ca_files: Vec<CaFile>,
     machine: Machine,
 }
+
+/// A configuration: its text until a plan is made of it, and for ever what tells it from another.
+#[derive(Debug, Clone)]
+struct Text {
+    file: ConfigFile,
+    digest: [u8; SHA256_OUTPUT_LEN],
+}
+
+impl Text {
+    fn new(file: ConfigFile) -> Self {
+        let mut digest = [0; SHA256_OUTPUT_LEN];
+        digest.copy_from_slice(digest::digest(&SHA256, file.text.as_bytes()).as_ref());
+        Self { file, digest }
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.file.name == other.file.name && self.digest == other.digest
+    }
+}
+
+impl Eq for Text {}
 
 impl Sources {
     /// Reads them, and the CA files that are known to be named; blocks.
     pub(super) fn read(args: &ConfigArgs, ca_files: &[PathBuf]) -> Self {
         Self {
-            config: host::config(args.config.as_deref(), config::DEFAULT),
+            config: host::config(args.config.as_deref(), config::DEFAULT).map(Text::new),
             ca_files: host::ca_files(ca_files),
             machine: host::machine(),
         }
     }
 
-    /// Makes a plan of what was read and all it needs. Of the sources only CA files that the
+    /// The same for whoever only compares: ten thousand probes are megabytes of text.
+    fn without_text(mut self) -> Self {
+        if let Ok(text) = &mut self.config {
+            text.file.text = String::new();
+        }
+        self
+    }
+
+    /// Makes a plan of what was read, once, and all it needs. Of the sources only CA files that the
     /// configuration names for the first time are still to be read, so that what is in use and what
     /// is watched for changes are the same; blocks.
     pub(super) fn make(&mut self, args: &ConfigArgs) -> Result<Made, Refusal> {
-        let file = self.config.as_ref().map_err(|why| Refusal::usage(why.clone()))?;
-        let config = parsed(file, args)?;
+        let text = self.config.as_mut().map_err(|why| Refusal::usage(why.clone()))?;
+        let name = text.file.name.clone();
+        let file = std::mem::replace(&mut text.file, ConfigFile { name, text: String::new() });
+        let mut config = parsed(&file, args)?;
         let plan = planned(&config)?;
         if self.ca_paths() != config.settings.ca_files {
             self.ca_files = host::ca_files(&config.settings.ca_files);
@@ -63,7 +97,9 @@ impl Sources {
         let repeat = Repeat::Every(config.settings.interval);
         let (machine, ca_files) = (self.machine.clone(), self.ca_files.clone());
         let (live, setting, options) = prepare(plan, &config, machine, ca_files, repeat)?;
-        let desk = Front::open(&config, &live, &setting, &options)?;
+        // What they say is in the plan.
+        let probes = std::mem::take(&mut config.probes).len();
+        let desk = Front::open(&config, probes, &live, &setting, &options)?;
         Ok(Made { config, desk, live, setting, options })
     }
 
@@ -148,7 +184,7 @@ impl Reloader {
                 }
                 _ = ticks.tick() => {
                     let (args, ca_files) = (self.args.clone(), self.sources.ca_paths());
-                    let Ok(read) = blocking(move || Sources::read(&args, &ca_files)).await else { continue };
+                    let Ok(read) = blocking(move || Sources::read(&args, &ca_files).without_text()).await else { continue };
                     if read.is_cut_short() {
                         continue;
                     }
@@ -156,7 +192,7 @@ impl Reloader {
                     let rests = newest.as_ref() == Some(&read);
                     let changed = read != self.sources;
                     let reason = self.sources.changed(&read);
-                    newest = Some(read);
+                    newest = Some(read).filter(|_| changed);
                     if !(changed && rests) {
                         continue;
                     }

@@ -110,3 +110,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn extra_probes_are_told_from_the_plan_as_they_were_asked_for() {
+    let catalog = catalog::embedded(Cloud::UsGovernment).unwrap();
+    let probe = |id: &str, target: &str| ExtraProbe {
+        id: id.to_owned(),
+        target: crate::target::parse_target(target).unwrap(),
+        expect: Expect::Private,
+        subnets: vec!["10.20.0.0/16".parse().unwrap()],
+        scenarios: vec!["mirror".to_owned()],
+    };
+    let row = catalog.requirements.iter().rfind(|r| matches!(r.coverage, Coverage::Hosts(_)));
+    let probes = [
+        probe("mirror", "https://mirror.contoso.mil/simple/?all"),
+        probe("names", "dns://names.contoso.mil"),
+        probe(&row.unwrap().id, "tcp://10.0.0.9:22"),
+    ];
+    let plan = plan(&catalog, &probes, &Parameters::default(), &network(), |_| false);
+    assert_eq!(plan.extras(probes.len()), probes);
+    assert_eq!(plan.extras(0), []);
+}
