@@ -345,7 +345,7 @@ fn a_starved_processor_is_told_and_blames_nobody() {
         targets.extend((1..=20).map(|n| format!("http://127.0.1.{n}:{open}/")));
         let text = config(&targets, "1s")
             + &format!("[dns]\nservers = [\"{server}\"]\n")
-            // In so much time, one twentieth of a processor does little.
+            // In so much time, one fiftieth of a processor does little.
             + "[schedule.timeout]\ndns = \"300ms\"\nconnect = \"300ms\"\ntls = \"300ms\"\nhttp = \"300ms\"\n";
         let folder = folder(&[("probes.toml", &text), ("roots.pem", &roots)]);
         let mut command = vnetprobe(&["serve", "--listen", "127.0.0.1:0"]);
@@ -354,7 +354,7 @@ fn a_starved_processor_is_told_and_blames_nobody() {
         let mut line = Line::to(daemon.address);
         sees(&mut line, "all is well", all_are(WELL.0, WELL.1));
         group.take(daemon.process.id());
-        group.allow_cpu(5);
+        group.allow_cpu(2);
         comes_to(&mut line, "much is unknown", |report| {
             report["summary"]["unknown"].as_u64() > Some(5)
         });
