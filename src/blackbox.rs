@@ -3,6 +3,7 @@
 //! dashboards work unchanged; `docs/blackbox.md` lists what is different.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -260,7 +261,7 @@ pub struct TlsSight {
     /// As `TLSv1.3`.
     pub version: String,
     /// As sent, leaf first.
-    pub chain: Vec<CertificateFacts>,
+    pub chain: Vec<Arc<CertificateFacts>>,
 }
 
 /// One question and its answer.

@@ -11,6 +11,8 @@ pub const HOST_OCTETS: usize = 253;
 pub const LABEL_OCTETS: usize = 63;
 /// Largest configuration, catalog or CA file that is read, in bytes.
 pub const FILE_BYTES: u64 = 4 * 1024 * 1024;
+/// Most certificates of which is known that they were read already: a chain's for every check, and as many again.
+pub const KNOWN_CERTIFICATES: usize = 4 * PROBES;
 /// Most `[[probe]]` entries in one configuration.
 pub const PROBES: usize = 10_000;
 /// Most entries of any list in the configuration.

@@ -10,6 +10,7 @@ mod lookup;
 mod proxied;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -155,7 +156,7 @@ pub struct TlsObservation {
     /// From ClientHello to the end.
     pub elapsed: Elapsed,
     /// Certificates as the server sent them, leaf first; empty when it came to none.
-    pub chain: Vec<CertificateFacts>,
+    pub chain: Vec<Arc<CertificateFacts>>,
     /// What each root store says of that chain; absent when there was none.
     pub trust: Option<Trust>,
     /// The server asked for a client certificate and was given none. Before TLS 1.3 there is no

@@ -738,7 +738,7 @@ fn shown(host: &str, chain: Vec<CertificateFacts>, trust: TrustResult) -> Row {
     let trust = Trust { host: trust.clone(), configured: None, mozilla: trust };
     let tls = TlsObservation {
         elapsed: QUICK,
-        chain,
+        chain: chain.into_iter().map(Into::into).collect(),
         trust: Some(trust),
         client_certificate_asked: false,
         outcome: TlsOutcome::Established {

@@ -253,7 +253,7 @@ fn handshake() -> BoxedStrategy<TlsObservation> {
         .prop_map(|(elapsed, chain, trust, outcome)| TlsObservation {
             client_certificate_asked: false,
             elapsed,
-            chain,
+            chain: chain.into_iter().map(Into::into).collect(),
             trust,
             outcome,
         })

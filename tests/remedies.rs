@@ -163,7 +163,7 @@ fn certificate(line: &str) -> CertificateFacts {
 }
 
 fn climbs(part: &CheckPart) -> Vec<Climb> {
-    let chain: Vec<CertificateFacts> = part.certificates.iter().map(|c| certificate(c)).collect();
+    let chain: Vec<_> = part.certificates.iter().map(|c| certificate(c).into()).collect();
     let outcome = || {
         if chain.is_empty() {
             return ClimbOutcome::NotConnected {

@@ -477,7 +477,7 @@ fn handshake(part: &ClimbPart, check: &Check) -> TlsObservation {
             return TlsObservation {
                 elapsed,
                 client_certificate_asked,
-                chain: part.certificates.iter().map(|c| certificate(c, check)).collect(),
+                chain: part.certificates.iter().map(|c| certificate(c, check).into()).collect(),
                 trust: Some(trust(&part.trust)),
                 outcome: TlsOutcome::Established {
                     version: "TLSv1.3".to_owned(),

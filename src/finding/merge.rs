@@ -400,16 +400,16 @@ fn one_inspection(shares: &mut [Share<'_>]) {
     }
 }
 
-fn chain(report: &CheckReport) -> &[CertificateFacts] {
+fn chain(report: &CheckReport) -> &[Arc<CertificateFacts>] {
     let tls = report.observation.as_ref().and_then(|o| o.tls());
     tls.map_or(&[], |tls| tls.chain.as_slice())
 }
 
 /// The certificate that a fault is about.
-fn offending<'s>(share: &'s Share<'_>) -> Option<&'s CertificateFacts> {
+fn offending<'s>(share: &'s Share<'_>) -> Option<&'s Arc<CertificateFacts>> {
     let chain = chain(share.report);
     let now = share.report.last_run_at;
-    let is_it = |certificate: &&CertificateFacts| match share.cause {
+    let is_it = |certificate: &&Arc<CertificateFacts>| match share.cause {
         Cause::TlsExpired => now.is_some_and(|now| certificate.not_after < now),
         Cause::TlsNotYetValid => now.is_some_and(|now| certificate.not_before > now),
         _ => true,

@@ -3,12 +3,13 @@
 //! Certificates come from strangers: every text is made printable and bounded, lists are bounded,
 //! dates outside what a timestamp can hold become the nearest one it can.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use jiff::Timestamp;
-use tokio_rustls::rustls::SupportedCipherSuite;
-use tokio_rustls::rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
+use ring::digest::{self, SHA256, SHA256_OUTPUT_LEN};
 use x509_parser::certificate::{X509Certificate, X509CertificateParser};
 use x509_parser::extensions::{
     AuthorityInfoAccess, AuthorityKeyIdentifier, GeneralName, KeyIdentifier, SubjectAlternativeName,
@@ -25,9 +26,37 @@ use crate::limits;
 use crate::model::printable;
 use crate::observation::CertificateFacts;
 
+type Sha256 = [u8; SHA256_OUTPUT_LEN];
+
 /// Reads the facts of a certificate; an error says why it cannot be read.
 pub fn facts(der: &[u8]) -> Result<CertificateFacts, String> {
-    parse(der).map(|certificate| facts_of(&certificate))
+    parse(der).map(|certificate| facts_of(&certificate, sha256(certificate.as_raw())))
+}
+
+/// Certificates that some observation holds, by their SHA-256: what thousands of hosts or rounds
+/// show is read and kept once.
+#[derive(Debug, Default)]
+pub(super) struct Known(Mutex<HashMap<Sha256, Weak<CertificateFacts>>>);
+
+impl Known {
+    /// The facts of a parsed certificate.
+    pub(super) fn facts(&self, certificate: &X509Certificate<'_>) -> Arc<CertificateFacts> {
+        let digest = sha256(certificate.as_raw());
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(facts) = known.get(&digest).and_then(Weak::upgrade) {
+            return facts;
+        }
+        let facts = Arc::new(facts_of(certificate, digest));
+        if known.len() >= limits::KNOWN_CERTIFICATES {
+            known.retain(|_, facts| facts.strong_count() > 0);
+            if known.len() > limits::KNOWN_CERTIFICATES / 2 {
+                // Or every further one would look through all of them.
+                known.clear();
+            }
+        }
+        known.insert(digest, Arc::downgrade(&facts));
+        facts
+    }
 }
 
 /// Parses a certificate as far as its fields; extensions are looked into one by one where they are
@@ -44,7 +73,7 @@ pub(super) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, String> {
 }
 
 /// Reads the facts of a parsed certificate.
-pub(super) fn facts_of(certificate: &X509Certificate<'_>) -> CertificateFacts {
+fn facts_of(certificate: &X509Certificate<'_>, digest: Sha256) -> CertificateFacts {
     let (names, more_names) = names(certificate);
     CertificateFacts {
         subject: printable(&certificate.subject().to_string()),
@@ -54,7 +83,7 @@ pub(super) fn facts_of(certificate: &X509Certificate<'_>) -> CertificateFacts {
         not_before: timestamp(certificate.validity().not_before.timestamp()),
         not_after: timestamp(certificate.validity().not_after.timestamp()),
         self_signed: self_issued(certificate),
-        sha256: sha256(certificate.as_raw()),
+        sha256: hex(&digest),
         issuer_url: issuer_url(certificate),
     }
 }
@@ -120,14 +149,61 @@ fn timestamp(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap_or(nearest)
 }
 
-/// SHA-256 in hex, by the hash the TLS library brings for its cipher suites.
-fn sha256(der: &[u8]) -> String {
-    let SupportedCipherSuite::Tls13(suite) = TLS13_AES_128_GCM_SHA256 else {
-        return String::new();
-    };
-    let digest = suite.common.hash_provider.hash(der);
-    digest.as_ref().iter().fold(String::new(), |mut hex, byte| {
+fn sha256(der: &[u8]) -> Sha256 {
+    let mut digest = [0; SHA256_OUTPUT_LEN];
+    digest.copy_from_slice(digest::digest(&SHA256, der).as_ref());
+    digest
+}
+
+fn hex(digest: &Sha256) -> String {
+    digest.iter().fold(String::with_capacity(2 * digest.len()), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn der(number: usize) -> Vec<u8> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec![format!("h{number}.example")]).unwrap();
+        params.self_signed(&key).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn a_certificate_is_kept_once_and_as_long_as_somebody_holds_it() {
+        let known = Known::default();
+        let (one, other) = (der(1), der(2));
+        let read = |der: &[u8]| known.facts(&parse(der).unwrap());
+        let first = read(&one);
+        assert_eq!(*first, facts(&one).unwrap());
+        assert!(Arc::ptr_eq(&first, &read(&one)));
+        assert_eq!(read(&other).names, ["h2.example"]);
+        let weak = Arc::downgrade(&first);
+        drop(first);
+        assert!(weak.upgrade().is_none(), "nobody holds it");
+        assert_eq!(*read(&one), facts(&one).unwrap());
+    }
+
+    #[test]
+    fn certificates_that_are_always_new_do_not_pile_up() {
+        let known = Known::default();
+        let unknown = |number: usize| {
+            let mut digest = [0; SHA256_OUTPUT_LEN];
+            digest[..8].copy_from_slice(&number.to_be_bytes());
+            digest
+        };
+        let shown = der(1);
+        let facts = Arc::new(facts(&shown).unwrap());
+        for (held, left) in [(Weak::new(), 1), (Arc::downgrade(&facts), 1)] {
+            known.0.lock().unwrap().clear();
+            for number in 0..limits::KNOWN_CERTIFICATES {
+                known.0.lock().unwrap().insert(unknown(number), held.clone());
+            }
+            known.facts(&parse(&shown).unwrap());
+            assert_eq!(known.0.lock().unwrap().len(), left);
+        }
+    }
 }

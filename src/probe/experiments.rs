@@ -142,7 +142,7 @@ async fn greet(
             let (observed, _) = tls.handshake(stream, name, Alpn::None, left).await;
             match observed.outcome {
                 TlsOutcome::Established { .. } => HandshakeEnd::Completed(
-                    observed.chain.into_iter().next().map(|leaf| leaf.subject),
+                    observed.chain.into_iter().next().map(|leaf| leaf.subject.clone()),
                 ),
                 TlsOutcome::Failed(failure) => HandshakeEnd::Failed(failure),
             }

@@ -64,6 +64,7 @@ pub struct TlsClient {
     /// its own.
     base: ClientConfig,
     algorithms: WebPkiSupportedAlgorithms,
+    known: certificate::Known,
 }
 
 impl TlsClient {
@@ -78,7 +79,7 @@ impl TlsClient {
             .with_custom_certificate_verifier(Arc::clone(&recorder) as _)
             .with_client_cert_resolver(recorder);
         base.resumption = Resumption::disabled();
-        Ok(Self { stores, base, algorithms })
+        Ok(Self { stores, base, algorithms, known: certificate::Known::default() })
     }
 
     /// Makes one handshake. The session comes back only if it was established over a trusted chain.
@@ -124,13 +125,13 @@ impl TlsClient {
         &self,
         recorder: &Recorder,
         name: &ServerName<'static>,
-    ) -> (Vec<CertificateFacts>, Option<Trust>) {
+    ) -> (Vec<Arc<CertificateFacts>>, Option<Trust>) {
         let Some(Seen { chain, at }) = recorder.seen.get() else {
             return (Vec::new(), None);
         };
         let parsed: Vec<_> = chain.iter().map_while(|der| certificate::parse(der).ok()).collect();
         let kept = parsed.iter().take(limits::CHAIN_CERTIFICATES);
-        let facts = kept.map(certificate::facts_of).collect();
+        let facts = kept.map(|certificate| self.known.facts(certificate)).collect();
         let presented = Presented { chain, parsed: &parsed, name, at: *at };
         (facts, Some(self.stores.judge(&presented)))
     }

@@ -1,5 +1,7 @@
 //! Steps for what answers: certificates, services, proxies, and this machine itself.
 
+use std::sync::Arc;
+
 use super::paths::targets;
 use super::shell::quote;
 use super::{Facts, Owner, listed, unique};
@@ -17,7 +19,7 @@ pub(super) fn fix(facts: &Facts<'_>) -> Vec<String> {
 }
 
 /// The certificates that the first target showed, the server's first.
-fn chain<'a>(facts: &Facts<'a>) -> &'a [CertificateFacts] {
+fn chain<'a>(facts: &Facts<'a>) -> &'a [Arc<CertificateFacts>] {
     let tls = facts.spots.iter().find_map(|spot| spot.observation?.tls());
     tls.map_or(&[], |tls| tls.chain.as_slice())
 }

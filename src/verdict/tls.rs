@@ -1,5 +1,7 @@
 //! Judges a TLS handshake and the certificate it showed.
 
+use std::sync::Arc;
+
 use super::addresses::At;
 use super::{Fault, Warning, application, followups};
 use crate::cause::Cause;
@@ -170,7 +172,7 @@ fn blamed<'a>(
     at: &At<'_>,
     tls: &'a TlsObservation,
     is_it: impl Fn(&CertificateFacts) -> bool,
-) -> (String, Option<&'a CertificateFacts>) {
+) -> (String, Option<&'a Arc<CertificateFacts>>) {
     let place = at.place();
     let (leaf, issuers) = match tls.chain.split_first() {
         Some((leaf, issuers)) => (Some(leaf), issuers),
@@ -197,7 +199,7 @@ fn untrusted(at: &At<'_>, tls: &TlsObservation, issuer: &str) -> Fault {
                 only.subject
             ),
         ),
-        [CertificateFacts { issuer_url: Some(_), .. }] if !mozilla_trusts => Fault::new(
+        [only] if only.issuer_url.is_some() && !mozilla_trusts => Fault::new(
             Cause::TlsMissingIntermediate,
             service,
             format!(
@@ -280,13 +282,14 @@ fn expiring(at: &At<'_>, tls: &TlsObservation) -> Option<Warning> {
 
 /// The way from the leaf to the last issuer that was sent. Of several certificates of one issuer
 /// the longest-lived counts, as one is enough; what leads nowhere does not count at all.
-fn path(chain: &[CertificateFacts]) -> Vec<&CertificateFacts> {
+fn path(chain: &[Arc<CertificateFacts>]) -> Vec<&CertificateFacts> {
     let mut path: Vec<&CertificateFacts> = Vec::new();
-    let mut next = chain.first();
+    let mut next = chain.first().map(AsRef::as_ref);
     while let Some(certificate) = next {
         path.push(certificate);
         next = chain
             .iter()
+            .map(AsRef::as_ref)
             .filter(|c| c.subject == certificate.issuer && !path.contains(c))
             .max_by_key(|c| c.not_after);
     }

@@ -228,7 +228,7 @@ fn resolved(ip: &str, issuer: Option<&str>) -> Outcome {
         None => AboveTcp::Nothing { closed: false },
         Some(issuer) => AboveTcp::Tls(Box::new(TlsObservation {
             elapsed: Elapsed(Duration::from_millis(3)),
-            chain: vec![certificate(issuer)],
+            chain: vec![certificate(issuer).into()],
             trust: None,
             client_certificate_asked: false,
             outcome: TlsOutcome::Failed(crate::observation::TlsFailure::Timeout),

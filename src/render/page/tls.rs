@@ -1,5 +1,7 @@
 //! TLS handshakes and certificates.
 
+use std::sync::Arc;
+
 use maud::{Markup, html};
 
 use crate::limits;
@@ -12,7 +14,7 @@ use super::words::{Tone, badge, day};
 use super::{evidence, phrases};
 
 /// Certificate chains that were shown for other addresses.
-pub(super) fn chains(climbs: &[Climb]) -> impl Iterator<Item = &[CertificateFacts]> {
+pub(super) fn chains(climbs: &[Climb]) -> impl Iterator<Item = &[Arc<CertificateFacts>]> {
     climbs.iter().filter_map(|climb| match &climb.outcome {
         ClimbOutcome::Connected { then: AboveTcp::Tls(seen), .. } => Some(seen.chain.as_slice()),
         _ => None,
@@ -21,7 +23,7 @@ pub(super) fn chains(climbs: &[Climb]) -> impl Iterator<Item = &[CertificateFact
 
 pub(super) fn handshake<'a>(
     seen: &TlsObservation,
-    mut shown: impl Iterator<Item = &'a [CertificateFacts]>,
+    mut shown: impl Iterator<Item = &'a [Arc<CertificateFacts>]>,
     level: u8,
 ) -> Markup {
     let repeated = !seen.chain.is_empty() && shown.any(|chain| chain == seen.chain.as_slice());
