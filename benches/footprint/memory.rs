@@ -81,7 +81,7 @@ pub(crate) fn measure(bench: &Bench) -> String {
     let mut text = format!(
         "Resident memory (`VmRSS`), one run: after the first round when nothing runs, and after {} s \
          of probing (the strip of a check holds 60 measurements, 16 bytes each). Every check has a \
-         host of its own.\n\n\
+         host of its own; all hosts show one chain of certificates, whose facts are kept once.\n\n\
          | checks | kind | passing | every, s | idle, MiB | probing, MiB | highest, MiB |\n\
          |---|---|---|---|---|---|---|\n",
         PROBING.as_secs()
