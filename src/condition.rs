@@ -150,6 +150,8 @@ impl Parser {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn holds(text: &str, parameters: &Parameters) -> bool {
@@ -187,5 +189,40 @@ mod tests {
         }
         let deep = format!("{}hbi", "not ".repeat(1000));
         assert!(Condition::parse(&deep).is_err());
+    }
+
+    /// A condition, and whether it holds with these three words.
+    fn condition(words: [bool; 3]) -> impl Strategy<Value = (String, bool)> {
+        let word = prop_oneof![
+            Just(("hbi".to_owned(), words[0])),
+            Just(("private_endpoint".to_owned(), words[1])),
+            Just(("vantage == jump_box".to_owned(), words[2])),
+        ];
+        word.prop_recursive(4, 24, 2, |inner| {
+            let pair = (inner.clone(), inner.clone());
+            prop_oneof![
+                inner.prop_map(|(text, value)| (format!("not ({text})"), !value)),
+                pair.clone().prop_map(|((a, x), (b, y))| (format!("({a}) and ({b})"), x && y)),
+                pair.prop_map(|((a, x), (b, y))| (format!("({a} ) or( {b})"), x || y)),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_condition_means_what_logic_says(
+            (words, (text, expected)) in any::<[bool; 3]>()
+                .prop_flat_map(|words| (Just(words), condition(words))),
+        ) {
+            let vantage = if words[2] { Vantage::JumpBox } else { Vantage::ClusterSubnet };
+            let mut parameters =
+                Parameters { private_endpoint: words[1], vantage, ..Parameters::default() };
+            if words[0] {
+                parameters.features.insert(Feature::Hbi);
+            } else {
+                parameters.features.remove(&Feature::Hbi);
+            }
+            prop_assert_eq!(holds(&text, &parameters), expected, "{}", text);
+        }
     }
 }

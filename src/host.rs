@@ -284,6 +284,9 @@ pub fn proxy_environment() -> Environment {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -297,5 +300,37 @@ mod tests {
         );
         assert_eq!(hosts["alias"].len(), 2);
         assert!(!hosts.contains_key("x"));
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_of_a_hosts_file_has_its_addresses(
+            lines in vec((any::<IpAddr>(), vec("[a-z0-9.-]{0,8}[a-z0-9]\\.?", 0..4), "[ \t]{1,3}", "(#\\PC{0,20})?"), 0..30),
+            noise in "[^#0-9]\\PC{0,40}",
+        ) {
+            let text: String = lines
+                .iter()
+                .map(|(ip, names, blank, comment)| {
+                    format!("{ip}{blank}{}{comment}\n{noise}\n", names.join(blank))
+                })
+                .collect();
+            let hosts = parse_hosts(&text);
+            let mut names = std::collections::BTreeSet::new();
+            for (ip, known, ..) in &lines {
+                for name in known {
+                    let name = name.strip_suffix('.').unwrap_or(name);
+                    prop_assert!(hosts[name].contains(ip), "{} {:?}", ip, hosts);
+                    names.insert(name);
+                }
+            }
+            prop_assert!(hosts.keys().all(|name| names.contains(name.as_str())), "{:?}", hosts);
+        }
+
+        #[test]
+        fn any_hosts_file_is_read_within_its_limit(text in "(?s).{0,400}") {
+            let hosts = parse_hosts(&text);
+            let addresses: usize = hosts.values().map(Vec::len).sum();
+            prop_assert!(addresses <= limits::HOSTS_FILE_ENTRIES && !hosts.contains_key(""));
+        }
     }
 }

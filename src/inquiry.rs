@@ -193,6 +193,8 @@ pub fn moment(text: &str, now: Timestamp) -> Result<Timestamp, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::journal::{State, What};
 
@@ -271,5 +273,37 @@ mod tests {
         let all = Inquiry { from: None, to: None, check: None, limit: 100 };
         let found = all.complete(Found::default(), &journal, 144, 100);
         assert_eq!(numbers(&found), [145, 146]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_question_reads_back_as_itself(
+            from in proptest::option::of(-62_000_000_000_i64..250_000_000_000),
+            length in proptest::option::of(0_i64..3_000_000),
+            limit in 1..=limits::HISTORY_ANSWER_EVENTS,
+            check in proptest::option::of("[a-z0-9*?@.:-]{1,30}"),
+        ) {
+            let at = |second| Timestamp::from_second(second).unwrap();
+            let to = length.map(|length| at(from.unwrap_or_default() + length));
+            let asked = Inquiry {
+                from: from.map(at),
+                to,
+                check: check.as_ref().map(|text| Which::Like(Pattern::of_host(text))),
+                limit,
+            };
+            let mut query = format!("limit={limit}");
+            for (name, at) in [("from", asked.from), ("to", asked.to)] {
+                query.extend(at.map(|at| format!("&{name}={at}")));
+            }
+            query.extend(check.map(|check| format!("&check={check}")));
+            prop_assert_eq!(Inquiry::of_query(&query, Timestamp::MIN), Ok(asked));
+        }
+
+        #[test]
+        fn any_query_is_read_or_refused_in_printable_words(query in "(from|to|check|limit)?=?\\PC{0,60}") {
+            if let Err(why) = Inquiry::of_query(&query, at("2026-11-23T12:00:00Z")) {
+                prop_assert!(!why.contains(char::is_control), "{:?}", why);
+            }
+        }
     }
 }

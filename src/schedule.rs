@@ -217,9 +217,10 @@ fn mix(value: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+mod laws;
 
+#[cfg(test)]
+mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_mins(1);
@@ -335,38 +336,6 @@ mod tests {
                 *due >= seconds(slot as u64) && *due < seconds(slot as u64 + 1),
                 "{slot} {due:?}"
             );
-        }
-    }
-
-    proptest! {
-        /// Whatever ends whenever: never more runs than places, never a target twice at once, and
-        /// every target runs again within two intervals once there is a free place for it.
-        #[test]
-        fn laws(targets in 1_usize..20, places in 1_usize..8, busy in proptest::collection::vec(0_u64..200, 1..200)) {
-            let mut schedule = Schedule::new(targets, Repeat::Every(MINUTE), places, 3);
-            let mut running: Vec<(Duration, Slot)> = Vec::new();
-            let mut runs = vec![0_u32; targets];
-            let mut now = Duration::ZERO;
-            for busy in busy.iter().cycle().take(2_000) {
-                while let Some(start) = schedule.start(now) {
-                    prop_assert!(running.iter().all(|(_, slot)| *slot != start.slot));
-                    runs[start.slot] += 1;
-                    running.push((now + seconds(*busy), start.slot));
-                }
-                prop_assert!(running.len() <= places && running.len() == schedule.in_flight());
-                let end = running.iter().copied().min();
-                now = match (end, schedule.next_due()) {
-                    (Some((end, _)), Some(due)) => end.min(due.max(now)),
-                    (Some((end, _)), None) => end,
-                    (None, Some(due)) => due.max(now),
-                    (None, None) => return Err(TestCaseError::fail("nothing will ever happen")),
-                };
-                if let Some((end, slot)) = end.filter(|(end, _)| *end <= now) {
-                    running.retain(|entry| *entry != (end, slot));
-                    schedule.finish(slot, now, None);
-                }
-            }
-            prop_assert!(runs.iter().all(|count| *count > 0), "{runs:?}");
         }
     }
 }

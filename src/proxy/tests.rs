@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::target::parse_target;
 
@@ -206,5 +208,53 @@ fn credentials_are_taken_out_of_what_strangers_say() {
         ("ü bob:hunt er2 ü".to_owned(), "ü *** ü"),
     ] {
         assert_eq!(credentials.scrub_text(&said), clean);
+    }
+}
+
+/// A text with every byte as a percent escape.
+fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+proptest! {
+    /// Whatever the password is, the proxy hears it and nobody else.
+    #[test]
+    fn no_password_is_shown(user in "\\PC{1,12}", password in "\\PC{8,20}", said in "\\PC{0,40}") {
+        let url = format!("http://{}:{}@proxy:3128", escaped(&user), escaped(&password));
+        let proxy = Proxy::parse(&url).unwrap();
+        prop_assert_eq!(proxy.to_string(), "http://proxy:3128");
+        let credentials = proxy.credentials.clone().unwrap();
+        let header = credentials.header();
+        for said in [format!("{said}{header}{said}"), format!("{said} {user}:{password}"), url] {
+            let clean = credentials.scrub_text(&said);
+            for secret in [header.strip_prefix("Basic ").unwrap(), &password, &escaped(&password)] {
+                prop_assert!(!clean.contains(secret), "{}", clean);
+            }
+        }
+        let debug = format!("{proxy:?}");
+        prop_assert!(!debug.contains(&password));
+    }
+
+    /// A name is an exception for itself and what is below it, and for nothing else.
+    #[test]
+    fn an_exception_is_for_its_own_names(
+        name in "[a-z]{1,8}\\.[a-z]{2,5}",
+        sub in "[a-z0-9]{1,8}",
+        other in "[a-z]{1,8}\\.[a-z]{2,5}",
+        noise in "[a-z0-9.:\\[\\]/*-]{0,20}",
+    ) {
+        let target = |host: &str| parse_target(&format!("https://{host}")).unwrap();
+        let exception = Exception::parse(&name).unwrap();
+        let below = Exception::parse(&format!(".{name}")).unwrap();
+        let own = target(&name);
+        let deeper = target(&format!("{sub}.{name}"));
+        prop_assert!(exception.matches(&own) && exception.matches(&deeper));
+        prop_assert!(!below.matches(&own) && below.matches(&deeper));
+        let longer = target(&format!("{sub}{name}"));
+        prop_assert!(!exception.matches(&longer));
+        prop_assert_eq!(exception.matches(&target(&other)), other == name);
+        for exception in Exception::list(&noise) {
+            prop_assert_eq!(Exception::parse(&exception.to_string()), Some(exception));
+        }
     }
 }
