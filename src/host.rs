@@ -308,12 +308,10 @@ mod tests {
             lines in vec((any::<IpAddr>(), vec("[a-z0-9.-]{0,8}[a-z0-9]\\.?", 0..4), "[ \t]{1,3}", "(#\\PC{0,20})?"), 0..30),
             noise in "[^#0-9]\\PC{0,40}",
         ) {
-            let text: String = lines
-                .iter()
-                .map(|(ip, names, blank, comment)| {
-                    format!("{ip}{blank}{}{comment}\n{noise}\n", names.join(blank))
-                })
-                .collect();
+            let line = |text: String, (ip, names, blank, comment): &(IpAddr, Vec<String>, String, String)| {
+                format!("{text}{ip}{blank}{}{comment}\n{noise}\n", names.join(blank))
+            };
+            let text = lines.iter().fold(String::new(), line);
             let hosts = parse_hosts(&text);
             let mut names = std::collections::BTreeSet::new();
             for (ip, known, ..) in &lines {

@@ -11,7 +11,6 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stderr,
-    clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::format_push_string,
     clippy::cast_possible_truncation,

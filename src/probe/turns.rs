@@ -130,7 +130,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_timer_stands_still_while_nothing_runs() {
         let turns = Turns::default();
-        let given_up = turns.watched(sleep(Duration::from_secs(60)));
+        let given_up = turns.watched(sleep(Duration::from_mins(1)));
         let _ = tokio::time::timeout(Duration::from_millis(50), given_up).await;
         sleep(limits::TURN * 2).await;
         let state = turns.state();

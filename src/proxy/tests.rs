@@ -213,7 +213,7 @@ fn credentials_are_taken_out_of_what_strangers_say() {
 
 /// A text with every byte as a percent escape.
 fn escaped(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"))
 }
 
 proptest! {

@@ -115,7 +115,7 @@ impl Life {
         let interval = self.interval.as_nanos();
         let mut passed = 0;
         for (turn, first) in self.schedule.turns.iter().zip(&self.turns) {
-            let since = (turn.regular - *first).as_nanos();
+            let since = turn.regular.abs_diff(*first).as_nanos();
             prop_assert_eq!(since % interval, 0);
             passed += since / interval;
         }
@@ -212,7 +212,7 @@ proptest! {
         prop_assert_eq!(starts.len(), 2 * targets);
         let part = interval / u32::try_from(targets).unwrap();
         for three in starts.windows(3) {
-            prop_assert!(three[2] - three[0] >= part, "{:?}", three);
+            prop_assert!(three[2].abs_diff(three[0]) >= part, "{:?}", three);
         }
         prop_assert_eq!(schedule.skipped(), 0);
     }

@@ -56,10 +56,10 @@ pub(crate) fn run(minutes: Option<&str>) -> Result<String> {
     let daemon = Daemon::start(&lab, &paths)?;
     let (stop, now) = (AtomicBool::new(false), Mutex::new(Now::default()));
     let clients = Clients::new(&paths.socket, &plan);
-    let sampler = Sampler::new(daemon.id(), &paths)?;
+    let gauge = Sampler::new(daemon.id(), &paths)?;
     let mut story = Story { worlds: worlds.len(), ..Story::default() };
     let outcome = thread::scope(|scope| {
-        let sampling = scope.spawn(|| sampler.run(&now, &stop));
+        let sampling = scope.spawn(|| gauge.run(&now, &stop));
         clients.start(scope, &stop);
         let changing = scope.spawn(|| paths.keep_changing(daemon.id(), &stop));
         let mut soak = Soak { lab: &mut lab, plan: &plan, paths: &paths, now: &now };
