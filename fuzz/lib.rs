@@ -1,11 +1,21 @@
 //! What the fuzz targets share: what must hold of text from strangers, and streams in memory.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use vnetprobe::history::Setting;
+use vnetprobe::machine::Machine;
+use vnetprobe::model::{Cloud, Expect};
+use vnetprobe::parameters::{NetworkFacts, Parameters};
+use vnetprobe::plan::{ExtraProbe, plan};
+use vnetprobe::requirement::Catalog;
+use vnetprobe::target::parse_target;
 
 /// Longer than any read of bytes that are there already.
 pub const LIMIT: Duration = Duration::from_mins(1);
@@ -77,4 +87,47 @@ thread_local! {
 /// Runs one conversation to its end.
 pub fn run<T>(talk: impl Future<Output = T>) -> T {
     RUNTIME.with(|runtime| runtime.block_on(talk))
+}
+
+/// The same moment in every run.
+///
+/// # Panics
+/// Never: it is one.
+#[must_use]
+pub fn now() -> Timestamp {
+    Timestamp::from_second(1_793_534_400).expect("a time")
+}
+
+/// A daemon that measures these targets from a machine of this name.
+///
+/// # Panics
+/// When one is no target.
+#[must_use]
+pub fn setting(targets: &[&str], hostname: &str) -> Setting {
+    let probe = |text: &&str| ExtraProbe {
+        id: (*text).to_owned(),
+        target: parse_target(text).expect("a target"),
+        expect: Expect::Any,
+        subnets: Vec::new(),
+        scenarios: vec!["all".to_owned()],
+    };
+    let catalog = Catalog {
+        cloud: Cloud::None,
+        date: String::new(),
+        scenarios: Vec::new(),
+        requirements: Vec::new(),
+    };
+    let network = NetworkFacts {
+        private_ranges: Vec::new(),
+        endpoint_subnets: Vec::new(),
+        endpoint_addresses: BTreeMap::new(),
+    };
+    let probes: Vec<ExtraProbe> = targets.iter().map(probe).collect();
+    Setting {
+        plan: Arc::new(plan(&catalog, &probes, &Parameters::default(), &network, |_| false)),
+        network: Arc::new(network),
+        machine: Arc::new(Machine { hostname: hostname.to_owned(), ..Machine::default() }),
+        interval: Some(Duration::from_mins(1)),
+        budget: Duration::from_secs(16),
+    }
 }

@@ -8,7 +8,7 @@
 //! The file has SQLite's write-ahead log beside it, so that a kill at any moment costs what was not
 //! committed yet and a reader never waits for the writer.
 
-mod batch;
+pub mod batch;
 mod file;
 mod keep;
 mod rows;

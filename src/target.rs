@@ -57,7 +57,8 @@ fn bare(text: &str) -> Result<Target, String> {
 fn of_url(scheme: &str, rest: &str) -> Result<Target, String> {
     let scheme = scheme.to_ascii_lowercase();
     let Some((_, kind, default)) = SCHEMES.iter().find(|(name, ..)| *name == scheme) else {
-        return Err(unknown_scheme(&scheme));
+        // What stands before `://` may be a user and a password as well.
+        return refuse_user(&scheme).and(refuse_user(rest)).and(Err(unknown_scheme(&scheme)));
     };
     let (kind, default) = (*kind, *default);
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -240,6 +241,8 @@ mod tests {
             "https://bob:hunter2@ml.azure.us/",
             "https://bob:hunter2/3@ml.azure.us/",
             "bob:hunter2@ml.azure.us",
+            "bob:hunter2@https://ml.azure.us",
+            "bob:hunter2://3@ml.azure.us",
         ] {
             let error = parse_target(text).unwrap_err();
             assert!(error.contains("no credentials"), "{error}");

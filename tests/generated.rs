@@ -1,4 +1,5 @@
-//! The man pages and shell completions in deploy/ are those of the program's own command line.
+//! The man pages and shell completions in deploy/ are those of the program's own command line, and
+//! the laws in docs/testing.md are those that the sources hold.
 //! `UPDATE_EXPECT=1 cargo test --test generated` writes them anew.
 
 #![expect(
@@ -149,4 +150,80 @@ fn bash_completes_commands_options_and_values() {
         let answer = String::from_utf8_lossy(&said.stdout);
         assert_eq!(answer.trim(), wanted, "{typed:?}: {}", String::from_utf8_lossy(&said.stderr));
     }
+}
+
+/// Files below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The laws in a file, and over how many inputs each is tried.
+fn laws(text: &str) -> Vec<(String, u32)> {
+    /// What proptest tries unless told otherwise.
+    const CASES: u32 = 256;
+    let mut laws = Vec::new();
+    // The indentation of the block that is read, and the inputs of each law in it.
+    let mut block: Option<(usize, u32)> = None;
+    for line in text.lines() {
+        let indent = line.len() - line.trim_start().len();
+        let line = line.trim();
+        let name = line.strip_prefix("fn ").and_then(|rest| rest.split_once('('));
+        match (&mut block, name) {
+            (None, _) if line == "proptest! {" => block = Some((indent, CASES)),
+            (Some((begun, _)), _) if line == "}" && indent == *begun => block = None,
+            (Some((begun, cases)), Some((name, _))) if indent == *begun + 4 => {
+                laws.push((name.replace('_', " "), *cases));
+            }
+            (Some((_, cases)), None) => {
+                if let Some((_, count)) = line.split_once("with_cases(") {
+                    *cases = count.split(')').next().unwrap().parse().unwrap();
+                }
+            }
+            _ => {}
+        }
+    }
+    laws
+}
+
+#[test]
+fn the_laws_are_listed() {
+    const MARKS: (&str, &str) = ("<!-- begin laws -->\n", "<!-- end laws -->");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut rows, mut count, mut inputs) = (String::new(), 0, 0);
+    for path in ["src", "tests"].into_iter().flat_map(|folder| sources(&root.join(folder))) {
+        let text = fs::read_to_string(&path).unwrap();
+        let laws = laws(&text);
+        let Some((_, cases)) = laws.first() else {
+            let mentions = text.lines().any(|line| line.trim().starts_with("proptest! {"));
+            assert!(!mentions, "{}: no law was found", path.display());
+            continue;
+        };
+        let names: Vec<&str> = laws.iter().map(|(name, _)| name.as_str()).collect();
+        let path = path.strip_prefix(root).unwrap().display();
+        rows.push_str(&format!("| `{path}` | {} | {cases} |\n", names.join("; ")));
+        count += laws.len();
+        inputs += laws.iter().map(|(_, cases)| cases).sum::<u32>();
+    }
+    let table = format!(
+        "{count} laws, {inputs} inputs:\n\n| where | laws | inputs for each |\n|---|---|--:|\n{rows}"
+    );
+    let page = root.join("docs/testing.md");
+    let text = fs::read_to_string(&page).unwrap();
+    let (before, rest) = text.split_once(MARKS.0).expect("the mark of the beginning");
+    let (listed, after) = rest.split_once(MARKS.1).expect("the mark of the end");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::write(&page, [before, MARKS.0, &table, MARKS.1, after].concat()).unwrap();
+        return;
+    }
+    assert_eq!(listed, table, "UPDATE_EXPECT=1 cargo test --test generated");
 }

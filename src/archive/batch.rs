@@ -16,10 +16,10 @@ use crate::journal::{Sample, State};
 use crate::model::Elapsed;
 
 /// A sample and the number its check has in the file.
-pub(super) type Numbered = (u64, Sample);
+pub type Numbered = (u64, Sample);
 
 /// Packs the samples of one commit.
-pub(super) fn pack(samples: &mut [Numbered]) -> Vec<u8> {
+pub fn pack(samples: &mut [Numbered]) -> Vec<u8> {
     samples.sort_by_key(|(check, sample)| (*check, sample.at()));
     let at = |sample: &Sample| sample.at().as_millisecond();
     let base = samples.iter().map(|(_, sample)| at(sample)).min().unwrap_or_default();
@@ -61,7 +61,7 @@ fn micros(took: Elapsed) -> u64 {
 }
 
 /// Reads them back; nothing when this is no batch. States of another version are left out.
-pub(super) fn unpack(bytes: &[u8]) -> Option<Vec<Numbered>> {
+pub fn unpack(bytes: &[u8]) -> Option<Vec<Numbered>> {
     let mut rest = bytes;
     let base = get(&mut rest)?;
     let count = usize::try_from(get(&mut rest)?).ok().filter(|count| *count <= bytes.len())?;
