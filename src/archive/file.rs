@@ -9,6 +9,7 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::limits;
+use crate::model::visible;
 
 /// "vnpr": in the header of every file of ours (SQLite's application id).
 const APPLICATION: i32 = 0x766e_7072;
@@ -65,6 +66,11 @@ impl Trouble {
 
     /// Why, and what to do.
     pub(super) fn reason(&self) -> String {
+        // SQLite repeats names out of the file, which may be anything.
+        visible(&self.words())
+    }
+
+    fn words(&self) -> String {
         let error = match self {
             Self::Said(reason) => return reason.clone(),
             Self::Sqlite(error) => error,

@@ -426,3 +426,11 @@ fn a_sample_takes_few_bytes_in_the_file() {
     let bytes = fs::metadata(&path).unwrap().len();
     assert!(bytes < 400_000, "1,000 checks, 10,000 samples: {bytes} bytes");
 }
+
+#[test]
+fn names_out_of_a_spoiled_file_are_printable() {
+    let said = "malformed database schema (event\u{10}\u{1b}[31m)".to_owned();
+    let error = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(11), Some(said));
+    let reason = file::Trouble::Sqlite(error).reason();
+    assert!(reason.starts_with("malformed") && !reason.contains(char::is_control), "{reason:?}");
+}
