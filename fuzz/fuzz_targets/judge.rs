@@ -110,7 +110,10 @@ fuzz_target!(|data: &[u8]| {
         ("metrics", metrics::text(&snapshot)),
         ("report", wire::report_json(&snapshot)),
         ("page", page::overview(&snapshot).replace(page::SCRIPT, "")),
-        ("page of the check", page::check(&snapshot, "row@host").expect("a page").replace(page::SCRIPT, "")),
+        (
+            "page of the check",
+            page::check(&snapshot, "row@host").expect("a page").replace(page::SCRIPT, ""),
+        ),
     ] {
         assert_plain(name, &text);
         if name.starts_with("page") {

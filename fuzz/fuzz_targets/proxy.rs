@@ -19,7 +19,10 @@ fn url(text: &str) {
             let shown = proxy.to_string();
             assert_plain("a proxy", &shown);
             let again = Proxy::parse(&shown).expect("what is shown is a proxy");
-            assert_eq!((&again.host, again.port, again.credentials), (&proxy.host, proxy.port, None));
+            assert_eq!(
+                (&again.host, again.port, again.credentials),
+                (&proxy.host, proxy.port, None)
+            );
             let Some(credentials) = &proxy.credentials else { return };
             let header = credentials.header();
             let token = header.strip_prefix("Basic ").expect("basic authentication");

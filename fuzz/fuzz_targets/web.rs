@@ -96,7 +96,9 @@ fn knows_the_token(headers: &HeaderMap) -> bool {
     let said: Vec<_> = headers.get_all(header::AUTHORIZATION).iter().collect();
     let [said] = said.as_slice() else { return false };
     let word = said.to_str().ok().and_then(|said| said.split_once(' '));
-    word.is_some_and(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && token.trim() == TOKEN)
+    word.is_some_and(|(scheme, token)| {
+        scheme.eq_ignore_ascii_case("bearer") && token.trim() == TOKEN
+    })
 }
 
 async fn complaint(response: Response<Body>) -> String {
@@ -112,7 +114,10 @@ fuzz_target!(|text: &str| {
         let status = response.status();
         let policy = response.headers().get(header::CONTENT_SECURITY_POLICY);
         assert!(policy.is_some_and(|policy| policy.as_bytes().starts_with(b"default-src 'none'")));
-        assert_eq!(response.headers().get(header::X_FRAME_OPTIONS).map(|v| v.as_bytes()), Some(&b"DENY"[..]));
+        assert_eq!(
+            response.headers().get(header::X_FRAME_OPTIONS).map(|v| v.as_bytes()),
+            Some(&b"DENY"[..])
+        );
         if status.is_client_error() || status.is_server_error() {
             assert_plain("a complaint", &complaint(response).await);
         }
