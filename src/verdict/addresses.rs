@@ -134,7 +134,8 @@ fn judge_one(
             Some(at.not_connected(*elapsed, failure))
         }
         ClimbOutcome::Connected { elapsed, then, .. } => {
-            if elapsed.0.saturating_sub(at.stalled) > limits::SYN_RETRANSMITTED {
+            // No round trip takes half of that, so a moment of our own explains nothing.
+            if elapsed.0 > limits::SYN_RETRANSMITTED && at.stalled * 2 < elapsed.0 {
                 warnings.push(at.syn_loss(*elapsed));
             }
             let (fault, more) = at.above(then);
