@@ -54,20 +54,18 @@ fn label(labels: &mut String, name: &str, value: &str) {
     }
     labels.push_str(name);
     labels.push_str("=\"");
-    let mut rest = value;
-    while let Some(at) = rest.find(['"', '\\', '\n']) {
-        let (plain, odd) = rest.split_at(at);
-        labels.push_str(plain);
-        labels.push_str(if odd.starts_with('"') {
-            "\\\""
-        } else if odd.starts_with('\n') {
-            "\\n"
-        } else {
-            "\\\\"
-        });
-        rest = odd.get(1..).unwrap_or_default();
+    if value.bytes().any(|byte| matches!(byte, b'"' | b'\\' | b'\n')) {
+        for c in value.chars() {
+            match c {
+                '"' => labels.push_str("\\\""),
+                '\\' => labels.push_str("\\\\"),
+                '\n' => labels.push_str("\\n"),
+                c => labels.push(c),
+            }
+        }
+    } else {
+        labels.push_str(value);
     }
-    labels.push_str(rest);
     labels.push('"');
 }
 
