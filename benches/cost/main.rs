@@ -75,9 +75,20 @@ pub(crate) const fn steady(named: bool) -> Program {
 pub(crate) const fn one(named: bool) -> Program {
     Program::Vnetprobe(Load { checks: 300, concurrency: 1, named })
 }
-/// More than can be done, so that all places are always taken.
-pub(crate) const FULL: Program =
-    Program::Vnetprobe(Load { checks: 3_000, concurrency: 64, named: false });
+/// More than can be done, so that it is as busy as its peers, which are driven.
+pub(crate) const fn full(kind: Kind, named: bool) -> Program {
+    let (checks, concurrency) = match kind {
+        Kind::Tls => (3_000, 64),
+        // A connection is watched for 150 ms.
+        Kind::Tcp => (3_000, 600),
+        Kind::Dns => (6_000, 64),
+    };
+    Program::Vnetprobe(Load { checks, concurrency, named })
+}
+/// The same with one place.
+pub(crate) const fn full_one(named: bool) -> Program {
+    Program::Vnetprobe(Load { checks: 3_000, concurrency: 1, named })
+}
 /// A connection is watched for 150 ms: 64 places are enough for 426 checks a second.
 pub(crate) const CONNECTS: Program =
     Program::Vnetprobe(Load { checks: 300, concurrency: 64, named: false });
@@ -94,19 +105,22 @@ fn grid() -> Vec<(Subject, Program)> {
         let mut add = |programs: &[Program]| grid.extend(programs.iter().map(|p| (subject, *p)));
         match subject.kind {
             Kind::Tls => {
-                add(&[steady(true), exporter(true, 64), Program::Floor(1), Program::Openssl]);
+                add(&[full(Kind::Tls, true), exporter(true, 64)]);
+                add(&[Program::Floor(1), Program::Openssl]);
             }
             Kind::Tcp => {
-                add(&[CONNECTS, exporter(false, 64), exporter(false, 1), Program::Floor(1)]);
+                add(&[full(Kind::Tcp, false), exporter(false, 64), CONNECTS]);
+                add(&[exporter(false, 1), Program::Floor(1)]);
             }
             Kind::Dns => {
-                add(&[steady(true), exporter(true, 64), Program::Floor(1)]);
+                add(&[full(Kind::Dns, true), exporter(true, 64), steady(true), Program::Floor(1)]);
                 add(&[one(true), exporter(true, 1)]);
             }
         }
         if subject == USUAL {
-            add(&[steady(false), exporter(false, 64), FULL, Program::Floor(64)]);
-            add(&[one(true), exporter(true, 1), one(false), exporter(false, 1)]);
+            add(&[steady(true), full(Kind::Tls, false), exporter(false, 64), steady(false)]);
+            add(&[Program::Floor(64), full_one(true), exporter(true, 1), one(true)]);
+            add(&[one(false), exporter(false, 1)]);
         }
     }
     grid
