@@ -10,6 +10,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -210,7 +211,7 @@ fn the_laws_are_listed() {
         };
         let names: Vec<&str> = laws.iter().map(|(name, _)| name.as_str()).collect();
         let path = path.strip_prefix(root).unwrap().display();
-        rows.push_str(&format!("| `{path}` | {} | {cases} |\n", names.join("; ")));
+        let _ = writeln!(rows, "| `{path}` | {} | {cases} |", names.join("; "));
         count += laws.len();
         inputs += laws.iter().map(|(_, cases)| cases).sum::<u32>();
     }
