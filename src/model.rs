@@ -417,6 +417,10 @@ pub fn printable(text: &str) -> String {
 /// The same for text of any length. Probes bound and clean what they keep; outputs use this so that
 /// nothing that slips through there reaches a terminal.
 pub fn visible(text: &str) -> String {
+    // Nearly always there is nothing to hide.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     text.chars().map(shown).collect()
 }
 
