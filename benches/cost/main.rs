@@ -80,7 +80,7 @@ pub(crate) const fn full(kind: Kind, named: bool) -> Program {
     let (checks, concurrency) = match kind {
         Kind::Tls => (3_000, 64),
         // A connection is watched for 150 ms.
-        Kind::Tcp => (3_000, 600),
+        Kind::Tcp => (6_000, 1_200),
         Kind::Dns => (6_000, 64),
     };
     Program::Vnetprobe(Load { checks, concurrency, named })

@@ -27,9 +27,10 @@ pub(crate) fn written(runs: &Runs) -> String {
 
 const INTRODUCTION: &str = "\
 - **vnetprobe** is `serve` with all that belongs to it: schedule, DNS, verdicts, history in a file, metrics \
-read once a second. At full speed it is asked for more than it can do (3,000 checks of one second each, 6,000 of \
-DNS), so that it is as busy as the others, which are driven; otherwise for so many a second as stands there, which leaves \
-the machine idle in between, and every check then pays for a wake-up and cold caches. The process's own processor time, by the attempts that its metrics counted.
+read once a second. At full speed it has as much to do as the others, which are driven: 3,000 TLS checks are asked \
+for, each every second, which is more than it can do, or 6,000 of plain TCP or DNS, which it does; otherwise so many a \
+second as stands there, which leaves the machine idle in between, and every check then pays for a wake-up and cold \
+caches. The process's own processor time, by the attempts that its metrics counted.
 - **blackbox_exporter** is Debian's, asked over connections that stay open, by 64 clients or by one; its own \
 processor time, without the clients'.
 - **The bare loop** connects, makes the whole handshake with the chain verified, and closes; over blocking \
