@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use crate::Run;
 use crate::daemon::target;
 use crate::figures::processor_time;
 use crate::world::{ADDRESSES, DOMAIN, Kind, Subject, World, answers, text};
+use crate::{Pace, Run, turn};
 
 const LISTEN: &str = "127.0.0.1:9115";
 
@@ -46,12 +46,13 @@ impl Exporter {
         Self { child }
     }
 
-    /// So many probes, so many at a time.
+    /// So many probes, so many at a time at most.
     pub(crate) fn measure(
         &self,
         subject: &Subject,
         named: bool,
         at_once: usize,
+        pace: Pace,
         probes: usize,
     ) -> Run {
         let path = |n| match subject.kind {
@@ -70,6 +71,7 @@ impl Exporter {
                     if n >= probes {
                         return took;
                     }
+                    turn(start, n, pace);
                     took.push(connection.probe(&path(n)));
                 }
             };

@@ -19,18 +19,25 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore};
 
-use crate::Run;
 use crate::daemon::target;
 use crate::world::{ADDRESSES, Kind, SUBJECTS, Subject, World, question, text};
+use crate::{Pace, Run, turn};
 
 /// The argument that makes this program the bare loop.
 pub(crate) const ARGUMENT: &str = "bare-loop";
 
 /// So many checks by the bare loop, so many at a time.
-pub(crate) fn measure(world: &World, subject: &Subject, at_once: usize, checks: usize) -> Run {
+pub(crate) fn measure(
+    world: &World,
+    subject: &Subject,
+    at_once: usize,
+    pace: Pace,
+    checks: usize,
+) -> Run {
+    let pace = pace.unwrap_or_default().to_string();
     let start = Instant::now();
     let output = Command::new(std::env::current_exe().expect("this program has a path"))
-        .args([ARGUMENT, subject.title, &at_once.to_string(), &checks.to_string()])
+        .args([ARGUMENT, subject.title, &at_once.to_string(), &pace, &checks.to_string()])
         .arg(world.roots())
         .output()
         .expect("this program runs");
@@ -46,11 +53,13 @@ pub(crate) fn measure(world: &World, subject: &Subject, at_once: usize, checks: 
 
 /// The bare loop itself: prints microseconds of processor time per check, then the time of each.
 pub(crate) fn run(arguments: &[String]) {
-    let [title, at_once, checks, roots] = arguments else { panic!("{arguments:?}") };
+    let [title, at_once, pace, checks, roots] = arguments else { panic!("{arguments:?}") };
     let subject = SUBJECTS.iter().find(|subject| subject.title == title).expect("a subject");
     let (at_once, checks): (usize, usize) =
         (at_once.parse().expect("a number"), checks.parse().expect("a number"));
+    let pace = Some(pace.parse().expect("a number")).filter(|pace| *pace > 0);
     let config = config(Path::new(roots));
+    let start = Instant::now();
     let next = AtomicUsize::new(0);
     let work = || {
         let before = own_nanoseconds();
@@ -60,6 +69,7 @@ pub(crate) fn run(arguments: &[String]) {
             if n >= checks {
                 return (own_nanoseconds() - before, took);
             }
+            turn(start, n, pace);
             took.push(check(subject, n, &config));
         }
     };

@@ -5,14 +5,17 @@ use std::fmt::Write as _;
 use crate::figures::Spread;
 use crate::figures::document::{measured_on, said};
 use crate::world::{self, DNS, Kind, SUBJECTS, Subject, TCP, USUAL};
-use crate::{CONNECTS, Program, Run, Runs, exporter, full, full_one, one, steady};
+use crate::{
+    CONNECTS, CROWDED_FLOOR, Pace, Program, Run, Runs, SLOW, STEADY, exporter, floor, full,
+    full_one, one, steady,
+};
 
 /// All of it, from the measurements alone.
 pub(crate) fn written(runs: &Runs) -> String {
     let figures = Figures { runs };
-    let rounds = figures.of(USUAL, Program::Floor(1)).len();
+    let rounds = figures.of(USUAL, floor(None)).len();
     format!(
-        "{} {}\n\nRepeat it with `cargo bench --locked --bench cost` (root; eight minutes). {rounds} rounds, in each of \
+        "{} {}\n\nRepeat it with `cargo bench --locked --bench cost` (root; eleven minutes). {rounds} rounds, in each of \
          which every program has its turn; median, and lowest to highest. Every check of every program \
          passed, or there would be no figures.\n\n{}\n{}\n{}\n{}\n{}",
         measured_on(),
@@ -27,16 +30,18 @@ pub(crate) fn written(runs: &Runs) -> String {
 
 const INTRODUCTION: &str = "\
 - **vnetprobe** is `serve` with all that belongs to it: schedule, DNS, verdicts, history in a file, metrics \
-read once a second. At full speed it has as much to do as the others, which are driven: 3,000 TLS checks are asked \
-for, each every second, which is more than it can do, or 6,000 of plain TCP or DNS, which it does; otherwise so many a \
-second as stands there, which leaves the machine idle in between, and every check then pays for a wake-up and cold \
-caches. The process's own processor time, by the attempts that its metrics counted.
+read once a second. The process's own processor time, by the attempts that its metrics counted.
 - **blackbox_exporter** is Debian's, asked over connections that stay open, by 64 clients or by one; its own \
 processor time, without the clients'.
 - **The bare loop** connects, makes the whole handshake with the chain verified, and closes; over blocking \
 sockets, one at a time, on an address. For DNS it sends one query for an address. It schedules, judges and keeps \
 nothing.
 - **s_time** is `openssl s_time -new`, for orientation.
+
+Programs are compared that have the same to do. At full speed the others are driven, each check as soon as the \
+one before it is done, and vnetprobe is asked for 3,000 TLS checks or 6,000 others, each every second: the first are \
+more than it can do. At so many a second all keep this pace, and the machine is idle in between: every check then pays \
+for a wake-up and cold caches.
 
 The server is one nginx, chain of leaf and intermediate below a root of our own, no session tickets and no \
 session cache. By name vnetprobe asks for A and AAAA before each check, as it does not cache, and blackbox_exporter \
@@ -47,10 +52,10 @@ checks a second, which measures nothing but an idle daemon, and so there is no s
 
 const LATENCY: &str = "\
 What is added to the network's own time: the time that each program reports of a check (vnetprobe: the phases of \
-its report; blackbox_exporter: `probe_duration_seconds`), the middle and the 99th of a hundred, less the same of \
+its report, in which a chain is verified after the handshake and not counted; blackbox_exporter: `probe_duration_seconds`), the middle and the 99th of a hundred, less the same of \
 the bare loop. With 64 at a time all three have more to do than the machine can: 64 threads of the bare \
-loop, 64 clients, 3,000 checks a second asked of vnetprobe. The columns with checks a second are what they got \
-done. Plain TCP and DNS checks of vnetprobe come at their steady pace.
+loop, 64 clients, 3,000 checks a second asked of vnetprobe. One at a time all three keep the pace of 300 a second. \
+The columns with checks a second are what they got done.
 ";
 
 fn versions() -> String {
@@ -87,14 +92,14 @@ impl Figures<'_> {
         let mut table = "Microseconds of processor time for one check:\n\n\
              | check | at a time | vnetprobe | blackbox_exporter | bare loop | s_time |\n|---|---|---|---|---|---|\n"
             .to_owned();
-        for (subject, how, at_once, ours, theirs) in rows() {
+        for Row { subject, how, at_once, ours, theirs, floor, .. } in rows() {
             let _ = writeln!(
                 table,
                 "| {}{how} | {at_once} | {} | {} | {} | {} |",
                 subject.title,
                 self.microseconds(subject, ours),
                 self.microseconds(subject, theirs),
-                self.microseconds(subject, Program::Floor(1)),
+                self.microseconds(subject, floor),
                 self.microseconds(subject, Program::Openssl),
             );
         }
@@ -117,10 +122,10 @@ impl Figures<'_> {
             let met = if met { "yes" } else { "**no**" };
             let _ = writeln!(table, "| {what} | {at_once} | {target} | {measured} | {met} |");
         };
-        for (subject, how, at_once, ours, theirs) in rows() {
+        for Row { subject, how, at_once, ours, theirs, floor } in rows() {
             let what = format!("{}{how}", subject.title);
             if subject.kind == Kind::Tls {
-                let above = self.ratio(subject, ours, Program::Floor(1));
+                let above = self.ratio(subject, ours, floor);
                 let target = "at most 1.5 bare loops".to_owned();
                 row(&what, at_once, target, format!("{above:.2}"), above.median <= 1.5);
             }
@@ -151,10 +156,10 @@ impl Figures<'_> {
              |---|---|---|---|---|---|---|\n"
             .to_owned();
         let rows = [
-            (USUAL, 1, one(false), exporter(false, 1), Program::Floor(1)),
-            (USUAL, 64, full(Kind::Tls, false), exporter(false, 64), Program::Floor(64)),
-            (TCP, 1, CONNECTS, exporter(false, 1), Program::Floor(1)),
-            (DNS, 1, one(true), exporter(true, 1), Program::Floor(1)),
+            (USUAL, 1, one(false), exporter(false, 1, Some(SLOW)), floor(Some(SLOW))),
+            (USUAL, 64, full(Kind::Tls, false), exporter(false, 64, None), CROWDED_FLOOR),
+            (TCP, 1, CONNECTS, exporter(false, 1, Some(SLOW)), floor(Some(SLOW))),
+            (DNS, 1, one(true), exporter(true, 1, Some(SLOW)), floor(Some(SLOW))),
         ];
         for (subject, at_once, ours, theirs, floor) in rows {
             let rate = |program| {
@@ -183,33 +188,57 @@ impl Figures<'_> {
     }
 }
 
-/// What is compared: subject, how its targets are written, how many at a time, vnetprobe,
-/// blackbox_exporter.
-fn rows() -> Vec<(Subject, &'static str, usize, Program, Program)> {
+/// What is compared.
+struct Row {
+    subject: Subject,
+    /// How its targets are written, and how fast checks come.
+    how: String,
+    at_once: usize,
+    ours: Program,
+    theirs: Program,
+    floor: Program,
+}
+
+fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     for subject in SUBJECTS {
-        let mut add = |how, at_once, ours, named| {
-            rows.push((subject, how, at_once, ours, exporter(named, at_once)));
+        let mut add = |named, at_once, pace: Pace, ours| {
+            let target = match (subject.kind, named) {
+                (Kind::Dns, _) => "",
+                (_, true) => ", by name",
+                (_, false) => ", by address",
+            };
+            let speed = pace.map_or("full speed".to_owned(), |pace| format!("{pace} a second"));
+            rows.push(Row {
+                subject,
+                how: format!("{target}, {speed}"),
+                at_once,
+                ours,
+                theirs: exporter(named, at_once, pace),
+                floor: floor(pace),
+            });
         };
         match subject.kind {
-            Kind::Tls => add(", by name, full speed", 64, full(Kind::Tls, true), true),
+            Kind::Tls => add(true, 64, None, full(Kind::Tls, true)),
             Kind::Tcp => {
-                add(", by address, full speed", 64, full(Kind::Tcp, false), false);
-                add(", by address, 300 a second", 64, CONNECTS, false);
+                add(false, 64, None, full(Kind::Tcp, false));
+                add(false, 64, Some(SLOW), CONNECTS);
             }
             Kind::Dns => {
-                add(", full speed", 64, full(Kind::Dns, true), true);
-                add(", 500 a second", 64, steady(true), true);
-                add(", 300 a second", 1, one(true), true);
+                add(true, 64, None, full(Kind::Dns, true));
+                add(true, 1, None, full_one(Kind::Dns, true));
+                add(true, 64, Some(STEADY), steady(true));
+                add(true, 1, Some(SLOW), one(true));
             }
         }
         if subject == USUAL {
-            add(", by name, 500 a second", 64, steady(true), true);
-            add(", by address, full speed", 64, full(Kind::Tls, false), false);
-            add(", by address, 500 a second", 64, steady(false), false);
-            add(", by name, full speed", 1, full_one(true), true);
-            add(", by name, 300 a second", 1, one(true), true);
-            add(", by address, 300 a second", 1, one(false), false);
+            add(false, 64, None, full(Kind::Tls, false));
+            add(true, 1, None, full_one(Kind::Tls, true));
+            add(false, 1, None, full_one(Kind::Tls, false));
+            add(true, 64, Some(STEADY), steady(true));
+            add(false, 64, Some(STEADY), steady(false));
+            add(true, 1, Some(SLOW), one(true));
+            add(false, 1, Some(SLOW), one(false));
         }
     }
     rows
