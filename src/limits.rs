@@ -13,6 +13,8 @@ pub const LABEL_OCTETS: usize = 63;
 pub const FILE_BYTES: u64 = 4 * 1024 * 1024;
 /// Most certificates of which is known that they were read already: a chain's for every check, and as many again.
 pub const KNOWN_CERTIFICATES: usize = 4 * PROBES;
+/// Below so many of them it is not worth looking which are still in use.
+pub const KNOWN_CERTIFICATES_SWEPT: usize = 256;
 /// Most `[[probe]]` entries in one configuration.
 pub const PROBES: usize = 10_000;
 /// Most entries of any list in the configuration.
@@ -69,6 +71,9 @@ pub const DRAIN: Duration = Duration::from_secs(2);
 pub const DNS_SERVERS: usize = 8;
 /// How often one question is sent over UDP before the server counts as silent.
 pub const DNS_UDP_ATTEMPTS: u32 = 2;
+/// Most answers to other questions that one exchange reads, more than a usual receive buffer holds: a
+/// flood without end must not keep the thread of all probes.
+pub const DNS_STRANGERS: u32 = 512;
 /// Largest DNS message accepted over UDP, in bytes (the EDNS size offered, RFC 6891; 1232 avoids fragments).
 pub const DNS_UDP_BYTES: u16 = 1232;
 /// Most alias steps followed in one answer.
@@ -131,6 +136,9 @@ pub const CERTIFICATE_EXPIRES_WITHIN: Duration = Duration::from_hours(14 * 24);
 pub const TLS_SLOW: Duration = Duration::from_secs(2);
 /// A connect that took longer than this lost at least one SYN (first retransmission, RFC 6298 section 2).
 pub const SYN_RETRANSMITTED: Duration = Duration::from_millis(980);
+/// Longest round trip that is expected: over a geostationary satellite (four times 36,000 km at the speed
+/// of light are 480 ms), with room for queues. What takes longer, our own delay left out, was sent again.
+pub const LONGEST_ROUND_TRIP: Duration = Duration::from_millis(650);
 
 /// How often a running probe looks whether it gets its turns.
 /// Shorter than the period in which control groups ration the processor (100 ms), or pauses would hide in it.
@@ -303,9 +311,9 @@ pub const HISTORY_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 pub const HISTORY_PATTERN_BYTES: usize = 512;
 /// Most questions to the history file that are answered at the same time; others wait.
 pub const HISTORY_READERS: usize = 2;
-/// Threads for what blocks (files, passwords), of each of the two runtimes. Each thread that allocates
-/// keeps memory of its own, so few are cheap and many are not.
-pub const BLOCKING_THREADS: usize = 3;
+/// Threads for what blocks, of each of the two runtimes: readers of the history file, passwords, and one
+/// for other files. Each thread that allocates keeps memory of its own, so few are cheap and many are not.
+pub const BLOCKING_THREADS: usize = HISTORY_READERS + PASSWORDS_AT_ONCE + 1;
 /// How long a question to the history file waits for its turn.
 pub const HISTORY_WAIT: Duration = Duration::from_secs(2);
 /// Log files of a day each that a Windows service keeps.

@@ -5,12 +5,13 @@
 #![expect(clippy::disallowed_methods, reason = "this edge sends DNS questions and times them")]
 
 use std::cell::RefCell;
-use std::io;
+use std::io::{self, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout_at};
 
@@ -163,13 +164,18 @@ async fn ask_udp(
     socket.connect(server).await.map_err(|e| failure(&e, server))?;
     let attempt_time =
         deadline.saturating_duration_since(Instant::now()) / limits::DNS_UDP_ATTEMPTS;
+    let mut strangers = 0;
     for _ in 0..limits::DNS_UDP_ATTEMPTS {
         let until = deadline.min(Instant::now() + attempt_time);
         *attempts += 1;
         socket.send(&question.bytes).await.map_err(|e| failure(&e, server))?;
         while let Ok(received) = timeout_at(until, receive(&socket, &question)).await {
             match received.map_err(|e| failure(&e, server))? {
-                Reply::Stranger => {}
+                Reply::Stranger if strangers < limits::DNS_STRANGERS => strangers += 1,
+                Reply::Stranger => {
+                    let why = format!("more than {strangers} answers to other questions");
+                    return Err(DnsFailure::Malformed(why));
+                }
                 reply => return Ok((reply, question)),
             }
         }
@@ -177,24 +183,22 @@ async fn ask_udp(
     Err(DnsFailure::Timeout)
 }
 
-/// The next datagram, read as the answer to this question.
+/// The next datagram, read as the answer to this question; an ICMP message that says there will be
+/// none is an error at once.
 async fn receive(socket: &UdpSocket, question: &Question) -> io::Result<Reply> {
     thread_local! {
         /// Room for the largest datagram: too much to ask of the allocator for every question.
-        static BUFFER: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(usize::from(u16::MAX)));
+        static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; usize::from(u16::MAX)]);
     }
-    loop {
-        socket.readable().await?;
-        let received = BUFFER.with_borrow_mut(|buffer| {
-            buffer.clear();
-            socket.try_recv_buf(buffer)?;
-            Ok(question.read(buffer))
-        });
-        match received {
-            Err(error) if io::Error::kind(&error) == io::ErrorKind::WouldBlock => {}
-            received => return received,
-        }
-    }
+    // Linux tells of an ICMP message as an error alone, which is not "readable".
+    let told = Interest::READABLE | Interest::ERROR;
+    let read = || {
+        BUFFER.with_borrow_mut(|buffer| {
+            let length = (&*SockRef::from(socket)).read(buffer)?;
+            Ok(question.read(buffer.get(..length).unwrap_or_default()))
+        })
+    };
+    socket.async_io(told, read).await
 }
 
 async fn ask_tcp(question: &Question, server: SocketAddr, timeout: Duration) -> ExchangeOutcome {
