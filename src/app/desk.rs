@@ -19,6 +19,7 @@ use crate::model::Cloud;
 use crate::plan::{self, ExtraProbe};
 use crate::probe::Live;
 use crate::probe::experiments::FollowUps;
+use crate::probe::turns::Turns;
 use crate::requirement::Catalog;
 use crate::schedule::Repeat;
 use crate::server::desk::{Desk, Run};
@@ -49,7 +50,8 @@ impl Front {
         // Whoever asks must see the follow-ups, however lately the daemon made the same.
         let follow_ups = Arc::new(FollowUps::new(config.parameters.cloud, Repeat::Once));
         Ok(Arc::new(Self {
-            live: Arc::new(Live { follow_ups, ..live.clone() }),
+            // It probes on the readers' thread, whose delays are its own.
+            live: Arc::new(Live { follow_ups, turns: Turns::default(), ..live.clone() }),
             setting: Setting { interval: None, ..setting.clone() },
             options: Options {
                 repeat: Repeat::Once,

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::limits;
 
-/// One timer for all probes that run; clones share it. It stands still while none does.
+/// One timer for all probes that run in one runtime; clones share it. It stands still while none does.
 #[derive(Debug, Clone, Default)]
 pub struct Turns(Arc<Mutex<State>>);
 
