@@ -50,7 +50,7 @@ struct Shared {
     /// How much greater an event's number is in the file than in the journal: not zero when the file
     /// could not be read at the start and had events.
     offset: AtomicU64,
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 /// A file that is being written.
@@ -75,7 +75,7 @@ pub fn open(place: Place, run: String, wanted: &BTreeSet<&str>, now: Timestamp) 
     let shared = Arc::new(Shared {
         gate: RwLock::new(()),
         offset: AtomicU64::new(0),
-        places: Semaphore::new(limits::HISTORY_READERS),
+        places: Arc::new(Semaphore::new(limits::HISTORY_READERS)),
     });
     let (mut keeper, past) = Keeper::open(place, Arc::clone(&shared), run, wanted, now);
     let path = keeper.path();
@@ -187,18 +187,19 @@ impl Reader {
     /// Answers a question. At most [`limits::HISTORY_READERS`] are answered at the same time.
     pub async fn read(&self, inquiry: &Inquiry) -> Result<Answer, String> {
         let busy = "too many questions to the history at the same time; ask again";
-        let place = timeout(limits::HISTORY_WAIT, self.shared.places.acquire()).await;
+        let place = Arc::clone(&self.shared.places).acquire_owned();
+        let place = timeout(limits::HISTORY_WAIT, place).await;
         let place = place.ok().and_then(Result::ok).ok_or(busy)?;
         let (path, shared, inquiry) =
             (self.path.clone(), Arc::clone(&self.shared), inquiry.clone());
         let reading = tokio::task::spawn_blocking(move || {
+            // Held to the end: a client that goes away does not stop the reading.
+            let _place = place;
             let _open = shared.gate.read().unwrap_or_else(PoisonError::into_inner);
             let offset = shared.offset.load(Ordering::Relaxed);
             read(&path, &inquiry).map(|answer| Answer { offset, ..answer })
         });
-        let answer = reading.await.map_err(|_| "the reader broke down".to_owned())?;
-        drop(place);
-        answer
+        reading.await.map_err(|_| "the reader broke down".to_owned())?
     }
 }
 

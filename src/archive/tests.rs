@@ -91,7 +91,7 @@ fn shared() -> Arc<Shared> {
     Arc::new(Shared {
         gate: RwLock::new(()),
         offset: AtomicU64::new(0),
-        places: Semaphore::new(limits::HISTORY_READERS),
+        places: Arc::new(Semaphore::new(limits::HISTORY_READERS)),
     })
 }
 

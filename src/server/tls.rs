@@ -39,6 +39,8 @@ struct State {
     config: Arc<ServerConfig>,
     files: Files,
     looked: Instant,
+    /// Somebody looks at the files right now.
+    looking: bool,
     /// What was said about the newest files when they could not be used.
     complaint: Option<String>,
 }
@@ -54,7 +56,8 @@ impl Certificates {
     pub fn load(settings: &Tls) -> Result<Self, String> {
         let files = read(settings)?;
         let config = build(settings, &files)?;
-        let state = State { config, files, looked: Instant::now(), complaint: None };
+        let state =
+            State { config, files, looked: Instant::now(), looking: false, complaint: None };
         Ok(Self { settings: settings.clone(), state: Mutex::new(state) })
     }
 
@@ -66,10 +69,11 @@ impl Certificates {
     ) -> Arc<ServerConfig> {
         {
             let mut state = locked(&self.state);
-            if state.looked.elapsed() < limits::CERTIFICATE_LOOK {
+            if state.looking || state.looked.elapsed() < limits::CERTIFICATE_LOOK {
                 return Arc::clone(&state.config);
             }
             state.looked = Instant::now();
+            state.looking = true;
         }
         let this = Arc::clone(self);
         // A file system can hang; then this client waits, and those after it get what is there.
@@ -89,6 +93,7 @@ impl Certificates {
             Ok(Some((build(&self.settings, &files)?, files)))
         });
         let mut state = locked(&self.state);
+        state.looking = false;
         match built {
             Ok(None) => {
                 state.complaint = None;
