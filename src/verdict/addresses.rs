@@ -134,8 +134,8 @@ fn judge_one(
             Some(at.not_connected(*elapsed, failure))
         }
         ClimbOutcome::Connected { elapsed, then, .. } => {
-            // No round trip takes half of that, so a moment of our own explains nothing.
-            if elapsed.0 > limits::SYN_RETRANSMITTED && at.stalled * 2 < elapsed.0 {
+            let theirs = elapsed.0.saturating_sub(at.stalled);
+            if elapsed.0 > limits::SYN_RETRANSMITTED && theirs > limits::LONGEST_ROUND_TRIP {
                 warnings.push(at.syn_loss(*elapsed));
             }
             let (fault, more) = at.above(then);
