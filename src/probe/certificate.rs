@@ -34,25 +34,34 @@ pub fn facts(der: &[u8]) -> Result<CertificateFacts, String> {
 }
 
 /// Certificates that some observation holds, by their SHA-256: what thousands of hosts or rounds
-/// show is read and kept once.
+/// show is read and kept once. Those that none holds any more go when they may be half of them.
 #[derive(Debug, Default)]
-pub(super) struct Known(Mutex<HashMap<Sha256, Weak<CertificateFacts>>>);
+pub(super) struct Known(Mutex<Shown>);
+
+#[derive(Debug, Default)]
+struct Shown {
+    by_digest: HashMap<Sha256, Weak<CertificateFacts>>,
+    /// Of how many certificates the unused ones go.
+    sweep_at: usize,
+}
 
 impl Known {
     /// The facts of a parsed certificate.
     pub(super) fn facts(&self, certificate: &X509Certificate<'_>) -> Arc<CertificateFacts> {
         let digest = sha256(certificate.as_raw());
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Shown { by_digest: known, sweep_at } = &mut *shown;
         if let Some(facts) = known.get(&digest).and_then(Weak::upgrade) {
             return facts;
         }
         let facts = Arc::new(facts_of(certificate, digest));
-        if known.len() >= limits::KNOWN_CERTIFICATES {
+        if known.len() >= *sweep_at {
             known.retain(|_, facts| facts.strong_count() > 0);
             if known.len() > limits::KNOWN_CERTIFICATES / 2 {
                 // Or every further one would look through all of them.
                 known.clear();
             }
+            *sweep_at = limits::KNOWN_CERTIFICATES_SWEPT.max(2 * known.len());
         }
         known.insert(digest, Arc::downgrade(&facts));
         facts
@@ -189,21 +198,27 @@ mod tests {
 
     #[test]
     fn certificates_that_are_always_new_do_not_pile_up() {
-        let known = Known::default();
-        let unknown = |number: usize| {
+        let digest = |number: usize| {
             let mut digest = [0; SHA256_OUTPUT_LEN];
             digest[..8].copy_from_slice(&number.to_be_bytes());
             digest
         };
         let shown = der(1);
         let facts = Arc::new(facts(&shown).unwrap());
-        for (held, left) in [(Weak::new(), 1), (Arc::downgrade(&facts), 1)] {
-            known.0.lock().unwrap().clear();
-            for number in 0..limits::KNOWN_CERTIFICATES {
-                known.0.lock().unwrap().insert(unknown(number), held.clone());
-            }
+        let (unused, used) = (Weak::new(), Arc::downgrade(&facts));
+        let (few, most) = (limits::KNOWN_CERTIFICATES_SWEPT, limits::KNOWN_CERTIFICATES);
+        for (held, before, after, sweep_at) in [
+            (&unused, few, 1, few),
+            (&used, few, few + 1, 2 * few),
+            (&used, most / 2, most / 2 + 1, most),
+            // All of the most there may be: it begins anew.
+            (&used, most, 1, few),
+        ] {
+            let by_digest = (0..before).map(|number| (digest(number), held.clone())).collect();
+            let known = Known(Mutex::new(Shown { by_digest, sweep_at: before }));
             known.facts(&parse(&shown).unwrap());
-            assert_eq!(known.0.lock().unwrap().len(), left);
+            let left = known.0.lock().unwrap();
+            assert_eq!((left.by_digest.len(), left.sweep_at), (after, sweep_at));
         }
     }
 }
