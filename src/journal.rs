@@ -32,15 +32,33 @@ impl State {
 
 // ---------------------------------------------------------------------------------------- strips
 
-/// One measurement as a strip keeps it. Sixteen bytes: a daemon with 10,000 checks holds 600,000.
+/// One measurement as a strip keeps it, in twelve bytes without alignment: a daemon with 10,000
+/// checks holds 600,000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
-    /// Milliseconds since 1970.
-    at: i64,
-    /// Microseconds; [`u32::MAX`] when nothing was timed.
-    took: u32,
+    at: Millis,
+    /// Microseconds as a [`u32`]; [`u32::MAX`] when nothing was timed.
+    took: [u8; 4],
     status: Status,
     cause: Option<Cause>,
+}
+
+/// Milliseconds since 1970 in six bytes: 4,400 years to each side, of which what is beyond is the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Millis([u8; 6]);
+
+impl Millis {
+    fn new(millis: i64) -> Self {
+        let bytes = millis.clamp(-(1 << 47), (1 << 47) - 1).to_le_bytes();
+        Self(bytes.first_chunk().copied().unwrap_or_default())
+    }
+
+    fn get(self) -> i64 {
+        let mut bytes = [0; 8];
+        bytes.iter_mut().skip(2).zip(self.0).for_each(|(to, from)| *to = from);
+        // Shifted back, the sign comes along.
+        i64::from_le_bytes(bytes) >> 16
+    }
 }
 
 impl Sample {
@@ -48,12 +66,13 @@ impl Sample {
     pub fn new(at: Timestamp, state: State, took: Option<Elapsed>) -> Self {
         let micros = |took: Elapsed| u32::try_from(took.0.as_micros()).unwrap_or(u32::MAX - 1);
         let State { status, cause } = state;
-        Self { at: at.as_millisecond(), took: took.map_or(u32::MAX, micros), status, cause }
+        let took = took.map_or(u32::MAX, micros).to_le_bytes();
+        Self { at: Millis::new(at.as_millisecond()), took, status, cause }
     }
 
     /// When the measurement ended, to the millisecond.
     pub fn at(&self) -> Timestamp {
-        Timestamp::from_millisecond(self.at).unwrap_or_default()
+        Timestamp::from_millisecond(self.at.get()).unwrap_or_default()
     }
 
     /// What this one measurement said, confirmed or not.
@@ -63,8 +82,8 @@ impl Sample {
 
     /// The sum of its phases, to the microsecond; absent when none was reached.
     pub fn took(&self) -> Option<Elapsed> {
-        let micros = (self.took != u32::MAX).then_some(u64::from(self.took));
-        micros.map(|micros| Elapsed(std::time::Duration::from_micros(micros)))
+        let micros = u32::from_le_bytes(self.took);
+        (micros != u32::MAX).then(|| Elapsed(std::time::Duration::from_micros(micros.into())))
     }
 }
 
@@ -84,7 +103,9 @@ impl Strip {
     /// Moves all of them along with a clock that was set.
     pub fn move_times(&mut self, by: SignedDuration) {
         let by = i64::try_from(by.as_millis()).unwrap_or_default();
-        self.0.iter_mut().for_each(|sample| sample.at = sample.at.saturating_add(by));
+        self.0.iter_mut().for_each(|sample| {
+            sample.at = Millis::new(sample.at.get().saturating_add(by));
+        });
     }
 
     /// The oldest first.
@@ -352,8 +373,11 @@ mod tests {
 
     #[test]
     fn a_sample_is_small_and_keeps_what_it_was_told() {
-        assert!(size_of::<Sample>() <= 16);
+        assert_eq!(size_of::<Sample>(), 12);
         let state = State { status: Status::Fail, cause: Some(Cause::TcpTimeout) };
+        for second in [-1, -1_793_534_400, -9_000_000_000, 100_000_000_000] {
+            assert_eq!(Sample::new(at(second), state, None).at(), at(second));
+        }
         let sample = Sample::new(at(7), state, None);
         assert_eq!((sample.at(), sample.state(), sample.took()), (at(7), state, None));
         assert_eq!(pass(3).took(), Some(Elapsed(Duration::from_millis(3))));
