@@ -76,7 +76,7 @@ pub struct ServerState {
     /// Where past events are read, if there is a history file.
     pub past: Option<Arc<dyn history::Shelf>>,
     /// What was rendered of the newest snapshot.
-    pub rendered: rendered::Rendered,
+    pub rendered: rendered::Rendered<Snapshot>,
     /// Where probes run, if that is not where requests are answered: its tasks are counted as well.
     pub probing: Option<Handle>,
 }

@@ -16,6 +16,7 @@ use crate::server::control::Controls;
 use crate::server::desk::Desk;
 use crate::server::history::Shelf;
 use crate::server::listen::Listener;
+use crate::server::rendered::Rendered;
 use crate::server::serve::{Serving, serve};
 use crate::server::tls::Certificates;
 use crate::server::{ServerState, router};
@@ -105,7 +106,10 @@ impl Server {
     ) -> impl Future<Output = io::Result<()>> + Send {
         let fresh_within = Some(limits::SNAPSHOT_AGE);
         let (access, desk) = (self.access, Some(desk));
+        let rendered = Rendered::default();
+        let forget = rendered.clone().follow(snapshots.clone());
         let router = router(ServerState {
+            rendered,
             fresh_within,
             desk,
             past,
@@ -115,6 +119,12 @@ impl Server {
         });
         let serving =
             Serving::new(router, self.certificates, Arc::new(|notice: &str| warn!("{notice}")));
-        serve(self.listeners, serving, stop)
+        let served = serve(self.listeners, serving, stop);
+        async {
+            tokio::select! {
+                served = served => served,
+                never = forget => match never {},
+            }
+        }
     }
 }
