@@ -4,17 +4,21 @@
 //! lines, server-sent events) follows the snapshots and takes what is newer than the last number it
 //! saw, so nothing on the probe's path ever waits for them. A gap in the numbers says what was lost.
 
+mod strip;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::cause::Cause;
 use crate::limits;
 use crate::model::{Elapsed, Status};
 use crate::observation::Observation;
+
+pub use strip::{Sample, Strip};
 
 /// Status and cause of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,109 +32,6 @@ pub struct State {
 impl State {
     /// Of a check that was never measured.
     pub const UNMEASURED: Self = Self { status: Status::Unknown, cause: None };
-}
-
-// ---------------------------------------------------------------------------------------- strips
-
-/// One measurement as a strip keeps it, in twelve bytes without alignment: a daemon with 10,000
-/// checks holds 600,000.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sample {
-    at: Millis,
-    /// Microseconds as a [`u32`]; [`u32::MAX`] when nothing was timed.
-    took: [u8; 4],
-    status: Status,
-    cause: Option<Cause>,
-}
-
-/// Milliseconds since 1970 in six bytes: 4,400 years to each side, of which what is beyond is the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Millis([u8; 6]);
-
-impl Millis {
-    fn new(millis: i64) -> Self {
-        let bytes = millis.clamp(-(1 << 47), (1 << 47) - 1).to_le_bytes();
-        Self(bytes.first_chunk().copied().unwrap_or_default())
-    }
-
-    fn get(self) -> i64 {
-        let mut bytes = [0; 8];
-        bytes.iter_mut().skip(2).zip(self.0).for_each(|(to, from)| *to = from);
-        // Shifted back, the sign comes along.
-        i64::from_le_bytes(bytes) >> 16
-    }
-}
-
-impl Sample {
-    /// A measurement that ended at `at`; `took` is the sum of its phases.
-    pub fn new(at: Timestamp, state: State, took: Option<Elapsed>) -> Self {
-        let micros = |took: Elapsed| u32::try_from(took.0.as_micros()).unwrap_or(u32::MAX - 1);
-        let State { status, cause } = state;
-        let took = took.map_or(u32::MAX, micros).to_le_bytes();
-        Self { at: Millis::new(at.as_millisecond()), took, status, cause }
-    }
-
-    /// When the measurement ended, to the millisecond.
-    pub fn at(&self) -> Timestamp {
-        Timestamp::from_millisecond(self.at.get()).unwrap_or_default()
-    }
-
-    /// What this one measurement said, confirmed or not.
-    pub fn state(&self) -> State {
-        State { status: self.status, cause: self.cause }
-    }
-
-    /// The sum of its phases, to the microsecond; absent when none was reached.
-    pub fn took(&self) -> Option<Elapsed> {
-        let micros = u32::from_le_bytes(self.took);
-        (micros != u32::MAX).then(|| Elapsed(std::time::Duration::from_micros(micros.into())))
-    }
-}
-
-/// The last [`limits::STRIP_SAMPLES`] measurements of one check, the oldest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Strip(VecDeque<Sample>);
-
-impl Strip {
-    /// Adds the newest measurement.
-    pub fn push(&mut self, sample: Sample) {
-        if self.0.len() >= limits::STRIP_SAMPLES {
-            self.0.pop_front();
-        }
-        self.0.push_back(sample);
-    }
-
-    /// Moves all of them along with a clock that was set.
-    pub fn move_times(&mut self, by: SignedDuration) {
-        let by = i64::try_from(by.as_millis()).unwrap_or_default();
-        self.0.iter_mut().for_each(|sample| {
-            sample.at = Millis::new(sample.at.get().saturating_add(by));
-        });
-    }
-
-    /// The oldest first.
-    pub fn samples(&self) -> impl DoubleEndedIterator<Item = &Sample> + ExactSizeIterator {
-        self.0.iter()
-    }
-
-    /// The middle of the last `count` times of passing measurements; absent when there are fewer.
-    pub fn usual_time(&self, count: usize) -> Option<Elapsed> {
-        let good = self.0.iter().rev().filter(|s| matches!(s.status, Status::Pass | Status::Warn));
-        let mut times: Vec<Elapsed> = good.filter_map(Sample::took).take(count).collect();
-        if times.len() < count {
-            return None;
-        }
-        times.sort_unstable();
-        times.get(count / 2).copied()
-    }
-}
-
-impl FromIterator<Sample> for Strip {
-    fn from_iter<T: IntoIterator<Item = Sample>>(samples: T) -> Self {
-        let mut strip = Self::default();
-        samples.into_iter().for_each(|sample| strip.push(sample));
-        strip
-    }
 }
 
 // ---------------------------------------------------------------------------------------- events
@@ -364,42 +265,6 @@ mod tests {
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_793_534_400 + second).unwrap()
-    }
-
-    fn pass(ms: u64) -> Sample {
-        let state = State { status: Status::Pass, cause: None };
-        Sample::new(at(0), state, Some(Elapsed(Duration::from_millis(ms))))
-    }
-
-    #[test]
-    fn a_sample_is_small_and_keeps_what_it_was_told() {
-        assert_eq!(size_of::<Sample>(), 12);
-        let state = State { status: Status::Fail, cause: Some(Cause::TcpTimeout) };
-        for second in [-1, -1_793_534_400, -9_000_000_000, 100_000_000_000] {
-            assert_eq!(Sample::new(at(second), state, None).at(), at(second));
-        }
-        let sample = Sample::new(at(7), state, None);
-        assert_eq!((sample.at(), sample.state(), sample.took()), (at(7), state, None));
-        assert_eq!(pass(3).took(), Some(Elapsed(Duration::from_millis(3))));
-    }
-
-    #[test]
-    fn a_strip_forgets_the_oldest() {
-        let strip: Strip = (0..limits::STRIP_SAMPLES as u64 + 5).map(pass).collect();
-        assert_eq!(strip.samples().len(), limits::STRIP_SAMPLES);
-        assert_eq!(strip.samples().next(), Some(&pass(5)));
-    }
-
-    #[test]
-    fn the_usual_time_is_the_middle_of_passing_ones() {
-        let failed = Sample::new(
-            at(0),
-            State { status: Status::Fail, cause: Some(Cause::TcpTimeout) },
-            Some(Elapsed(Duration::from_secs(9))),
-        );
-        let strip: Strip = [pass(1), failed, pass(50), pass(2)].into_iter().collect();
-        assert_eq!(strip.usual_time(3), Some(Elapsed(Duration::from_millis(2))));
-        assert_eq!(strip.usual_time(4), None);
     }
 
     #[test]

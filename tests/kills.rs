@@ -184,7 +184,7 @@ fn examine(folder: &Path, told: &Told, [started, killed]: [Timestamp; 2]) -> (us
     let (_writing, past) = archive::open(place, "examiner".to_owned(), &wanted, killed);
     for (check, at) in &measured {
         let known = past.checks.iter().find(|(id, _)| id.starts_with(&format!("{check}@")));
-        let newest = known.and_then(|(_, known)| known.strip.samples().next_back()).map(Sample::at);
+        let newest = known.and_then(|(_, known)| known.strip.newest_first().next()).map(Sample::at);
         let newest = newest.map_or(0, Timestamp::as_millisecond);
         assert!(
             newest + 1 >= *at,

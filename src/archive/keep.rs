@@ -114,7 +114,7 @@ impl Keeper {
             keeper.shared.offset.store(0, Ordering::Relaxed);
             for (id, known) in &past.checks {
                 let Some(entry) = open.checks.get_mut(id) else { continue };
-                entry.last = known.strip.samples().next_back().map_or(entry.last, Sample::at);
+                entry.last = known.strip.newest_first().next().map_or(entry.last, Sample::at);
                 entry.state = Some((known.state, known.since));
                 entry.last_success = known.last_success_at;
             }
@@ -376,7 +376,7 @@ impl Open {
         let is_new = |report: &&CheckReport| match self.checks.get(&report.check.id) {
             None => published(report).is_some(),
             Some(known) => {
-                report.strip.samples().next_back().is_some_and(|sample| sample.at() > known.last)
+                report.strip.newest_first().next().is_some_and(|sample| sample.at() > known.last)
                     || changed(report, known)
             }
         };
@@ -424,9 +424,9 @@ fn stage(
             now.number = rows::set_state(tx, id, state, since, last)?;
             (now.state, now.last_success) = (Some((state, since)), last);
         }
-        let fresh = report.strip.samples().rev().take_while(|sample| sample.at() > now.last);
-        samples.extend(fresh.map(|sample| (now.number, *sample)));
-        now.last = report.strip.samples().next_back().map_or(now.last, |s| s.at().max(now.last));
+        let fresh = report.strip.newest_first().take_while(|sample| sample.at() > now.last);
+        samples.extend(fresh.map(|sample| (now.number, sample)));
+        now.last = report.strip.newest_first().next().map_or(now.last, |s| s.at().max(now.last));
         staged.checks.push((id.clone(), now));
     }
     if !samples.is_empty() {

@@ -196,7 +196,7 @@ pub(super) fn past(conn: &Connection, wanted: &BTreeSet<&str>) -> Result<Past, r
         let good = samples.iter().rev().find(|sample| {
             matches!(sample.state().status, crate::model::Status::Pass | crate::model::Status::Warn)
         });
-        check.last_success_at = check.last_success_at.max(good.map(Sample::at));
+        check.last_success_at = check.last_success_at.max(good.map(|sample| sample.at()));
         check.strip = samples.into_iter().collect();
     }
     Ok(past)

@@ -150,7 +150,7 @@ fn a_restart_knows_what_was_before() {
     for check in past.checks.values() {
         assert_eq!(check.state.status, Status::Fail);
         assert_eq!((check.since, check.last_success_at), (at(61), Some(at(1))));
-        let strip: Vec<_> = check.strip.samples().map(Sample::at).collect();
+        let strip: Vec<_> = check.strip.samples().into_iter().map(Sample::at).collect();
         assert_eq!(strip, [at(1), at(60), at(61), at(120)]);
     }
     // The numbers go on.

@@ -299,7 +299,7 @@ fn what_is_known_is_as_old_as_before_when_the_clock_is_set() {
         assert_eq!(report.last_run_at, Some(at(by + 62)));
         assert_eq!(report.since, Some(at(by + 62)));
         assert_eq!(report.last_success_at, Some(at(by + 1)));
-        assert_eq!(report.strip.samples().next_back().map(Sample::at), Some(at(by + 62)));
+        assert_eq!(report.strip.newest_first().next().map(Sample::at), Some(at(by + 62)));
         // It gets old by the new clock, too.
         assert_eq!(cause(&mut history, at(by + 62 + 196)), DROPPED);
         assert_eq!(cause(&mut history, at(by + 62 + 197)), OVERDUE);

@@ -45,8 +45,12 @@ fn only_confirmed_changes_are_told() {
     assert_eq!(changes.len(), 1);
     assert_eq!((changes[0].number, changes[0].at), (1, at(4)));
     // The strip shows what was measured, believed or not.
-    let statuses: Vec<Status> =
-        published(&mut history, at(9)).strip.samples().map(|s| s.state().status).collect();
+    let statuses: Vec<Status> = published(&mut history, at(9))
+        .strip
+        .samples()
+        .into_iter()
+        .map(|s| s.state().status)
+        .collect();
     assert_eq!(statuses, [Status::Pass, Status::Fail, Status::Pass, Status::Fail, Status::Fail]);
 }
 

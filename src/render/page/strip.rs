@@ -31,7 +31,7 @@ const fn span(status: Status) -> (usize, usize) {
 
 /// The strip of a row: one path per status, a run of equal results is one stroke.
 pub(super) fn small(strip: &Strip) -> Markup {
-    let samples: Vec<&Sample> = strip.samples().collect();
+    let samples = strip.samples();
     if samples.is_empty() {
         return html! { span class="soft" { "no history yet" } };
     }
@@ -48,7 +48,7 @@ pub(super) fn small(strip: &Strip) -> Markup {
 }
 
 /// The strokes of one status. The newest measurement stands at the right edge.
-fn runs(samples: &[&Sample], status: Status) -> String {
+fn runs(samples: &[Sample], status: Status) -> String {
     let (top, bottom) = span(status);
     let first = limits::STRIP_SAMPLES.saturating_sub(samples.len());
     let mut line = String::new();
@@ -72,7 +72,7 @@ fn runs(samples: &[&Sample], status: Status) -> String {
 }
 
 /// The same in words.
-fn sentence(samples: &[&Sample]) -> String {
+fn sentence(samples: &[Sample]) -> String {
     let with = |status| samples.iter().filter(|s| s.state().status == status).count();
     let mut parts = vec![format!("Last {}", count(samples.len(), "measurement"))];
     if let (Some(first), Some(last)) = (samples.first(), samples.last()) {
@@ -102,7 +102,7 @@ fn sentence(samples: &[&Sample]) -> String {
 
 /// The large picture of a check's own page: how long each measurement took, marked where one failed.
 pub(super) fn large(strip: &Strip) -> Markup {
-    let samples: Vec<&Sample> = strip.samples().collect();
+    let samples = strip.samples();
     let slowest = samples.iter().filter_map(|s| s.took()).max();
     let Some((first, last)) = samples.first().zip(samples.last()) else {
         return html! { p class="soft" { "No measurement yet." } };
@@ -115,7 +115,7 @@ pub(super) fn large(strip: &Strip) -> Markup {
                 title { (said) }
                 line class="rail on" x1="0" x2=(limits::STRIP_SAMPLES * 12) y1=(TALL + 13) y2=(TALL + 13) {}
                 @for (at, sample) in samples.iter().enumerate() {
-                    (column((first_at + at) * 12, sample, slowest.map_or(0.0, crate::model::Elapsed::seconds)))
+                    (column((first_at + at) * 12, *sample, slowest.map_or(0.0, crate::model::Elapsed::seconds)))
                 }
             }
             figcaption {
@@ -129,7 +129,7 @@ pub(super) fn large(strip: &Strip) -> Markup {
     }
 }
 
-fn column(x: usize, sample: &Sample, slowest: f64) -> Markup {
+fn column(x: usize, sample: Sample, slowest: f64) -> Markup {
     let state = sample.state();
     let tone = Tone::of(state.status);
     let took = sample.took();
