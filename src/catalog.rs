@@ -188,24 +188,24 @@ fn requirement(row: raw::Requirement, flaws: &mut Flaws<'_>) -> Option<Requireme
     let pattern = template(&row.pattern, flaws)?;
     let coverage = coverage(&pattern, row.hosts, row.untestable, flaws)?;
     Some(Requirement {
-        id: row.id,
+        id: row.id.into(),
         pattern,
-        ports,
+        ports: ports.into(),
         transport: row.transport,
         kind: row.kind,
         expect: row.expect,
         coverage,
-        scenarios: row.scenarios,
-        service_tag: row.service_tag,
-        zone: row.zone,
-        vantage: row.vantage,
+        scenarios: row.scenarios.into(),
+        service_tag: row.service_tag.map(Into::into),
+        zone: row.zone.map(Into::into),
+        vantage: row.vantage.into(),
         when,
         direction: row.direction,
         required: row.required,
-        edition: row.edition,
-        source: row.source,
-        purpose: row.purpose,
-        path: row.path,
+        edition: row.edition.into(),
+        source: row.source.into(),
+        purpose: row.purpose.into(),
+        path: row.path.into(),
         service: row.service,
     })
 }
@@ -356,7 +356,7 @@ mod tests {
         let row = &catalog.requirements[0];
         let Coverage::Hosts(hosts) = &row.coverage else { panic!("{row:?}") };
         assert_eq!((hosts[0].host.as_str(), hosts[0].proof), ("ml.azure.us", Proof::Exact));
-        assert!(row.required && row.path == "/" && row.direction == Direction::Outbound);
+        assert!(row.required && &*row.path == "/" && row.direction == Direction::Outbound);
     }
 
     #[test]

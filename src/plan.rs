@@ -185,13 +185,13 @@ impl Plan {
                 // One that asks what another row asks, by the same name, has no check of its own.
                 let own = self.checks.get(checks.start).filter(|_| !checks.is_empty());
                 let check =
-                    own.or_else(|| self.checks.iter().find(|c| c.requirement == requirement.id))?;
+                    own.or_else(|| self.checks.iter().find(|c| c.requirement == *requirement.id))?;
                 Some(ExtraProbe {
-                    id: requirement.id.clone(),
+                    id: requirement.id.to_string(),
                     target: (*check.target).clone(),
                     expect: requirement.expect,
                     subnets: check.expectation.subnets.clone(),
-                    scenarios: requirement.scenarios.clone(),
+                    scenarios: requirement.scenarios.to_vec(),
                 })
             });
         probes.collect()
@@ -283,7 +283,7 @@ impl Builder<'_> {
     ) -> Result<(), String> {
         let host =
             Host::parse(text).map_err(|error| format!("`{text}` is not a host name: {error}"))?;
-        let ports: Vec<Option<u16>> = match requirement.ports.as_slice() {
+        let ports: Vec<Option<u16>> = match &*requirement.ports {
             [] => vec![None],
             ports => ports.iter().copied().map(Some).collect(),
         };
@@ -295,7 +295,8 @@ impl Builder<'_> {
         for port in ports {
             let kind = requirement.kind_of(port);
             let port = port.filter(|_| kind != Kind::Dns);
-            let target = Target { host: host.clone(), port, kind, path: requirement.path.clone() };
+            let target =
+                Target { host: host.clone(), port, kind, path: requirement.path.to_string() };
             self.add_check(requirement, target, template.proof, expect, Vec::new());
         }
         Ok(())
@@ -316,7 +317,7 @@ impl Builder<'_> {
             .checks
             .iter()
             .rev()
-            .take_while(|c| c.requirement == requirement.id)
+            .take_while(|c| c.requirement == *requirement.id)
             .any(|c| c.id == id)
         {
             return;
@@ -326,17 +327,22 @@ impl Builder<'_> {
         let shared = self.shared(target);
         self.plan.checks.push(Arc::new(Check {
             id,
-            requirement: requirement.id.clone(),
+            requirement: requirement.id.to_string(),
             target: shared,
-            expectation: Expectation { expect, zone: requirement.zone.clone(), declared, subnets },
+            expectation: Expectation {
+                expect,
+                zone: requirement.zone.as_deref().map(str::to_owned),
+                declared,
+                subnets,
+            },
             proof,
             pattern: requirement.pattern.to_string(),
-            scenarios: requirement.scenarios.clone(),
+            scenarios: requirement.scenarios.to_vec(),
             required: requirement.required,
             public_service: !requirement.source.is_empty(),
             service: requirement.service,
             service_tag: requirement.service_tag.as_deref().map(|tag| self.filled_tag(tag)),
-            purpose: requirement.purpose.clone(),
+            purpose: requirement.purpose.to_string(),
         }));
     }
 
@@ -412,7 +418,7 @@ impl Requirement {
         use crate::model::Transport;
         let pattern = crate::requirement::Template::literal(&probe.target.host.to_string());
         Self {
-            id: probe.id.clone(),
+            id: probe.id.as_str().into(),
             coverage: Coverage::Hosts(vec![HostTemplate {
                 host: pattern.clone(),
                 proof: Proof::Exact,
@@ -422,17 +428,17 @@ impl Requirement {
             transport: if probe.target.kind == Kind::Udp { Transport::Udp } else { Transport::Tcp },
             kind: Some(probe.target.kind),
             expect: probe.expect,
-            scenarios: probe.scenarios.clone(),
+            scenarios: probe.scenarios.as_slice().into(),
             service_tag: None,
             zone: None,
-            vantage: vec![Vantage::Any],
+            vantage: [Vantage::Any].into(),
             when: None,
             direction: Direction::Outbound,
             required: true,
-            edition: Vec::new(),
-            source: Vec::new(),
-            purpose: String::new(),
-            path: probe.target.path.clone(),
+            edition: Box::default(),
+            source: Box::default(),
+            purpose: Box::default(),
+            path: probe.target.path.as_str().into(),
             service: None,
         }
     }

@@ -1,6 +1,7 @@
 //! One catalog row: what must be reachable, from where, why, and by which source.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::condition::Condition;
 use crate::model::{Direction, Edition, Expect, Kind, Proof, Service, Transport, Vantage};
@@ -9,8 +10,8 @@ use crate::parameters::{Parameters, Placeholder};
 /// A text with placeholders in braces: `{storage_account}.blob.core.usgovcloudapi.net`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
-    text: String,
-    placeholders: Vec<Placeholder>,
+    text: Arc<str>,
+    placeholders: Box<[Placeholder]>,
 }
 
 impl Template {
@@ -26,12 +27,12 @@ impl Template {
             placeholders.push(name.parse::<Placeholder>().map_err(|e| e.to_string())?);
             rest = tail;
         }
-        Ok(Self { text: text.to_owned(), placeholders })
+        Ok(Self { text: text.into(), placeholders: placeholders.into() })
     }
 
     /// A text without placeholders.
     pub fn literal(text: &str) -> Self {
-        Self { text: text.to_owned(), placeholders: Vec::new() }
+        Self { text: text.into(), placeholders: Box::default() }
     }
 
     /// Every text it stands for, or the placeholders whose values are not known.
@@ -45,8 +46,8 @@ impl Template {
         if !missing.is_empty() {
             return Err(missing);
         }
-        let mut filled = vec![self.text.clone()];
-        for placeholder in &self.placeholders {
+        let mut filled = vec![self.text.to_string()];
+        for placeholder in &*self.placeholders {
             let values = parameters.values(*placeholder);
             let slot = format!("{{{placeholder}}}");
             filled = filled
@@ -96,11 +97,11 @@ pub enum Coverage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirement {
     /// Stable id, also a metric label.
-    pub id: String,
+    pub id: Box<str>,
     /// As the source writes it.
     pub pattern: Template,
     /// Ports; empty when only the name matters.
-    pub ports: Vec<u16>,
+    pub ports: Box<[u16]>,
     /// What carries it.
     pub transport: Transport,
     /// The kind of its checks, when it is not the port's own.
@@ -110,13 +111,13 @@ pub struct Requirement {
     /// How it can be tested.
     pub coverage: Coverage,
     /// Scenarios that need it.
-    pub scenarios: Vec<String>,
+    pub scenarios: Box<[String]>,
     /// The service tag a network rule would name, where one exists in this cloud.
-    pub service_tag: Option<String>,
+    pub service_tag: Option<Box<str>>,
     /// The private DNS zone that serves it.
-    pub zone: Option<String>,
+    pub zone: Option<Box<str>>,
     /// From where it matters.
-    pub vantage: Vec<Vantage>,
+    pub vantage: Box<[Vantage]>,
     /// When it applies.
     pub when: Option<Condition>,
     /// Which way the traffic goes.
@@ -124,13 +125,13 @@ pub struct Requirement {
     /// A failure blocks its scenarios; otherwise it only degrades them.
     pub required: bool,
     /// Which editions of the documents have it.
-    pub edition: Vec<Edition>,
+    pub edition: Box<[Edition]>,
     /// Where it is written.
-    pub source: Vec<String>,
+    pub source: Box<[String]>,
     /// What it is for.
-    pub purpose: String,
+    pub purpose: Box<str>,
     /// Request path for kinds that send an HTTP request.
-    pub path: String,
+    pub path: Box<str>,
     /// Whose answer that request gets, where its shape is known.
     pub service: Option<Service>,
 }

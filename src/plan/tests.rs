@@ -49,7 +49,7 @@ fn narrowing_keeps_positions_and_targets_consistent() {
     assert!(!narrowed.checks.is_empty());
     for planned in &narrowed.requirements {
         let checks = &narrowed.checks[planned.checks.clone()];
-        assert!(checks.iter().all(|check| check.requirement == planned.requirement.id));
+        assert!(checks.iter().all(|check| check.requirement == *planned.requirement.id));
     }
     assert!(narrowed.targets.iter().all(|target| target.port == Some(80)));
     assert_eq!(narrowed.uncovered().count(), 0);
@@ -79,7 +79,7 @@ fn what_does_not_apply_is_not_said_to_be_missing() {
     let catalog = catalog::embedded(Cloud::UsGovernment).unwrap();
     let parameters = Parameters { vantage: Vantage::JumpBox, ..Parameters::default() };
     let left_out = &catalog.requirements[0].id;
-    let plan = plan(&catalog, &[], &parameters, &network(), |id| id == left_out);
+    let plan = plan(&catalog, &[], &parameters, &network(), |id| *id == **left_out);
     let mut seen = BTreeSet::new();
     for (requirement, why) in plan.uncovered() {
         let (kind, begins) = match why {
