@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use super::top;
+use super::{ALONE, top};
 
 /// Puts a section's text between its marks, which stand in the document already, and prints it.
 pub(crate) fn section(name: &str, markdown: &str) {
@@ -17,12 +17,21 @@ pub(crate) fn section(name: &str, markdown: &str) {
     fs::write(path, said).expect("the document can be written");
 }
 
-/// Where and with what a section was measured: processor, system, versions, commit, date.
+/// Where and with what a section was measured, as it was when the benchmark began.
 pub(crate) fn measured_on() -> String {
+    std::env::var(ALONE).expect("a benchmark is alone")
+}
+
+/// Processor, system, versions, commit, date.
+pub(super) fn here_and_now() -> String {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let commit = said("git", &["describe", "--always", "--dirty", "--exclude", "*"]);
+    let mut commit = said("git", &["describe", "--always", "--exclude", "*"]);
+    // Figures are written into the documents, and change nothing of what is measured.
+    if !said("git", &["status", "--porcelain", "--", ".", ":!docs"]).is_empty() {
+        commit.push_str(" and changes");
+    }
     format!(
         "Measured {} on {cores} cores of {}, Linux {}, {}; vnetprobe at commit {commit}.",
         said("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),

@@ -23,19 +23,23 @@ pub(crate) mod world;
 
 /// The program that is measured.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_vnetprobe");
-/// Tells a benchmark that it is alone in its namespaces.
+/// Tells a benchmark that it is alone in its namespaces, and where and with what it began.
 const ALONE: &str = "VNETPROBE_BENCH_ALONE";
 
 /// Runs the calling program again in namespaces of its own, with loopback up, and says whether this
-/// is that run. Its processes end with it: they share a process namespace.
+/// is that run. Its processes end with it, and it ends with the calling program, whatever ends that: they
+/// share a process namespace whose first process ends with `unshare`, which ignores what a terminal sends.
 pub(crate) fn alone() -> bool {
     if std::env::var_os(ALONE).is_some() {
         return true;
     }
     let me = std::env::current_exe().expect("this program has a path");
     let up = "mount --make-rprivate / && ip link set lo up && exec \"$0\" \"$@\"";
-    let status = Command::new("unshare")
+    let status = Command::new("setpriv")
         .args([
+            "--pdeathsig",
+            "KILL",
+            "unshare",
             "--net",
             "--mount",
             "--pid",
@@ -48,9 +52,11 @@ pub(crate) fn alone() -> bool {
         ])
         .arg(me)
         .args(std::env::args_os().skip(1))
-        .env(ALONE, "1")
+        .env(ALONE, document::here_and_now())
+        // What a benchmark leaves when it is ended does not litter the machine's folder.
+        .env("TMPDIR", env!("CARGO_TARGET_TMPDIR"))
         .status()
-        .expect("unshare runs (util-linux, iproute2, root)");
+        .expect("setpriv and unshare run (util-linux, iproute2, root)");
     assert!(status.success(), "{status}");
     false
 }
