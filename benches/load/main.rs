@@ -25,6 +25,8 @@ use figures::{Part, document};
 
 /// The words that give a program the first processor to itself.
 const ALONE_ON_ONE: [&str; 3] = ["taskset", "-c", "0"];
+/// Checks at a time.
+const CONCURRENCY: usize = 1_024;
 /// Ports of the world.
 const TLS: u16 = 443;
 const TCP: u16 = 80;
@@ -33,8 +35,6 @@ fn main() {
     if !figures::alone() {
         return;
     }
-    // Before this process confines itself to one core.
-    let said = document::measured_on();
     world::run(
         "taskset",
         &["--all-tasks", "--pid", "--cpu-list", "1", &std::process::id().to_string()],
@@ -51,10 +51,12 @@ fn main() {
     let Some(parts) = figures::parts(&parts) else { return };
     let head = format!(
         "`cargo bench --locked --bench load`. {said} vnetprobe had one core to itself (`taskset`); \
-         the servers that it measured and those who read from it shared the other. Names were \
+         the servers that it measured and those who read from it shared the other. It kept a history \
+         file, and `concurrency` was {CONCURRENCY} (64 if nothing is said). Names were \
          resolved by a DNS server for every check, and every TLS check was a full handshake with a \
-         chain of two ECDSA P-256 certificates. Figures are medians of several runs, with the \
-         lowest and the highest."
+         chain of two ECDSA P-256 certificates. Figures with two more in brackets are medians of \
+         several runs, with the lowest and the highest; the others are of one run, or sizes.",
+        said = document::measured_on()
     );
     document::section("load", &format!("{head}\n\n{}", parts.join("\n\n")));
 }
@@ -70,9 +72,11 @@ impl Bench {
     fn config(&self, name: &str, checks: usize, kind: &str, interval: &str) -> PathBuf {
         let mut text = format!(
             "[workspace]\ncloud = \"none\"\n[dns]\nservers = [\"{}\"]\nreference = \"\"\n\
-             [tls]\nca_files = [\"{}\"]\n[schedule]\ninterval = \"{interval}\"\nconcurrency = 1024\n",
+             [tls]\nca_files = [\"{}\"]\n[schedule]\ninterval = \"{interval}\"\n\
+             concurrency = {CONCURRENCY}\n[history]\npath = \"{}\"\n",
             world::DNS,
             self.ca.display(),
+            self.folder.join(format!("{name}-{checks}-{kind}.sqlite")).display(),
         );
         let port = if kind == "tls" { TLS } else { TCP };
         for n in 0..checks {

@@ -16,12 +16,22 @@ const RUN: Duration = Duration::from_secs(6);
 const TARGET_RATE: usize = 1_000;
 /// And the share of checks that start within this many seconds of their time, in percent.
 const TARGET: (&str, f64) = ("0.02", 99.0);
+/// As a start more or less at the ends of the time counts.
+const ROUNDING: f64 = 0.999;
 /// Bounds of the daemon's histogram that are shown.
 const BOUNDS: [&str; 6] = ["0.001", "0.005", "0.02", "0.1", "0.5", "1"];
 
-/// Starts by how late they were, from the daemon's own histogram.
+/// What the daemon's own metrics say of all that was due.
 #[derive(Debug)]
-pub(crate) struct Lateness(Vec<(String, u64)>);
+pub(crate) struct Lateness {
+    /// Starts by how late they were.
+    buckets: Vec<(String, u64)>,
+    /// What was due and never started.
+    pub(crate) skipped: u64,
+    /// When the newest measurement had ended: metrics are those of a snapshot, not of the moment in
+    /// which they are read. In seconds.
+    at: f64,
+}
 
 impl Lateness {
     /// Of all starts so far.
@@ -31,51 +41,59 @@ impl Lateness {
             let (bound, count) = line.strip_prefix(series)?.split_once("\"} ")?;
             Some((bound.to_owned(), count.parse().ok()?))
         };
-        Self(metrics.lines().filter_map(bucket).collect())
+        let ended = "vnetprobe_probe_last_run_timestamp_seconds{";
+        let ended = metrics.lines().filter(|line| line.starts_with(ended));
+        let ended = ended.filter_map(|line| line.rsplit(' ').next()?.parse().ok());
+        Self {
+            buckets: metrics.lines().filter_map(bucket).collect(),
+            skipped: value(metrics, "vnetprobe_probes_skipped_total"),
+            at: ended.fold(0.0, f64::max),
+        }
     }
 
     /// Of those since then.
     pub(crate) fn since(&self, before: &Self) -> Self {
-        let both = self.0.iter().zip(&before.0);
-        Self(both.map(|((bound, now), (_, then))| (bound.clone(), now - then)).collect())
+        let both = self.buckets.iter().zip(&before.buckets);
+        Self {
+            buckets: both.map(|((bound, now), (_, then))| (bound.clone(), now - then)).collect(),
+            skipped: self.skipped - before.skipped,
+            at: self.at - before.at,
+        }
     }
 
-    /// How many there were.
-    pub(crate) fn starts(&self) -> u64 {
-        self.0.last().map_or(0, |(_, count)| *count)
+    fn starts(&self) -> u64 {
+        self.buckets.last().map_or(0, |(_, count)| *count)
     }
 
-    /// Percent of them within a bound.
+    /// Starts a second.
+    pub(crate) fn rate(&self) -> f64 {
+        self.starts() as f64 / self.at
+    }
+
+    /// Percent of all that was due that started within a bound.
     pub(crate) fn within(&self, bound: &str) -> f64 {
-        let count = self.0.iter().find(|(known, _)| known == bound).map(|(_, count)| *count);
-        count.expect("a bound of the histogram") as f64 * 100.0 / self.starts().max(1) as f64
+        let count = self.buckets.iter().find(|(known, _)| known == bound).map(|(_, count)| *count);
+        let due = self.starts() + self.skipped;
+        count.expect("a bound of the histogram") as f64 * 100.0 / due.max(1) as f64
     }
 }
 
 /// What some seconds of a daemon's life were like.
 struct Run {
     lateness: Lateness,
-    /// Checks started in a second.
-    rate: f64,
-    skipped: u64,
     /// Cores used.
     cores: f64,
     kib: u64,
 }
 
 fn run(daemon: &Daemon) -> Run {
-    let before = daemon.metrics();
+    let before = Lateness::of(&daemon.metrics());
     let (start, processor) = (Instant::now(), processor_time(daemon.pid()));
     thread::sleep(RUN);
     let took = start.elapsed();
     let processor = processor_time(daemon.pid()).saturating_sub(processor);
-    let after = daemon.metrics();
-    let lateness = Lateness::of(&after).since(&Lateness::of(&before));
-    let skipped = |metrics| value(metrics, "vnetprobe_probes_skipped_total");
     Run {
-        rate: lateness.starts() as f64 / took.as_secs_f64(),
-        lateness,
-        skipped: skipped(&after) - skipped(&before),
+        lateness: Lateness::of(&daemon.metrics()).since(&before),
         cores: processor.as_secs_f64() / took.as_secs_f64(),
         kib: status_kib(daemon.pid(), "VmRSS"),
     }
@@ -83,8 +101,8 @@ fn run(daemon: &Daemon) -> Run {
 
 /// All rates, as a table and what it says of the target.
 pub(crate) fn measure(bench: &Bench) -> String {
-    let mut table = "Starts by how late they were, as the daemon's own histogram counts them. \
-         Checks of TCP wait 150 ms for a peer that closes at once.\n\n\
+    let mut table = "Starts by how late they were, as the daemon's own histogram counts them, in percent of \
+         starts and skipped runs together. Checks of TCP wait 150 ms for a peer that closes at once.\n\n\
          | due a second | started a second | skipped a second | ≤ 1 ms, % | ≤ 5 ms, % | ≤ 20 ms, % | ≤ 100 ms, % | ≤ 500 ms, % | ≤ 1 s, % | cores used | resident after each run, MiB |\n\
          |---|---|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
@@ -100,6 +118,7 @@ pub(crate) fn measure(bench: &Bench) -> String {
         }
         // The strips fill for a minute: what follows is no growth of the load's.
         thread::sleep(Duration::from_secs(3));
+        let before = Lateness::of(&daemon.metrics());
         let runs: Vec<Run> = (0..RUNS).map(|_| run(&daemon)).collect();
         let spread =
             |of: &dyn Fn(&Run) -> f64| Spread::of(&runs.iter().map(of).collect::<Vec<_>>());
@@ -107,8 +126,8 @@ pub(crate) fn measure(bench: &Bench) -> String {
             table,
             "| {rate} {} | {:.0} | {:.0} |",
             kind.to_uppercase(),
-            spread(&|run| run.rate),
-            spread(&|run| run.skipped as f64 / RUN.as_secs_f64()),
+            spread(&|run| run.lateness.rate()),
+            spread(&|run| run.lateness.skipped as f64 / run.lateness.at),
         );
         for bound in BOUNDS {
             let _ = write!(table, " {:.1} |", spread(&|run| run.lateness.within(bound)));
@@ -118,16 +137,19 @@ pub(crate) fn measure(bench: &Bench) -> String {
         let cores = spread(&|run| run.cores);
         let _ = writeln!(table, " {cores:.2} | {} |", kib.join(", "));
         if kind == "tls" && rate == TARGET_RATE {
-            at_target =
-                Some((spread(&|run| run.lateness.within(TARGET.0)), spread(&|run| run.rate)));
+            at_target = Some(Lateness::of(&daemon.metrics()).since(&before));
         }
     }
-    let (within, rate) = at_target.expect("the rate of the target was measured");
-    let good = within.median >= TARGET.1 && rate.median >= TARGET_RATE as f64 * 0.99;
+    let all = at_target.expect("the rate of the target was measured");
+    let (within, rate) = (all.within(TARGET.0), all.rate());
+    let good = within >= TARGET.1 && rate >= TARGET_RATE as f64 * ROUNDING;
     format!(
         "{table}\nTarget: {TARGET_RATE} TLS checks a second on one core, {} % of them within 20 ms of \
-         their time. Measured: {rate:.0} a second, {within:.1} % within 20 ms: {}.",
+         their time. Measured over {:.0} s, {RUNS} runs: {rate:.1} a second, {} skipped, {within:.2} % of \
+         all that was due within 20 ms: {}.",
         TARGET.1,
+        all.at,
+        all.skipped,
         met(good)
     )
 }
