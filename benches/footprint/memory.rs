@@ -155,7 +155,7 @@ fn config(bench: &Bench, kind: Kind, checks: usize, interval: u64) -> PathBuf {
 
 /// The other program's memory at its start and after as many targets.
 fn peer(bench: &Bench) -> String {
-    let (process, address) = peer::start(bench);
+    let (process, address, _) = peer::start(bench);
     peer::answers(address, "/");
     let mib = || status_kib(process.0.id(), "VmRSS") as f64 / 1024.0;
     let first = mib();

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use crate::Bench;
 use crate::figures::daemon::{Running, get};
@@ -10,8 +11,8 @@ use crate::figures::world::free_port;
 /// Its name.
 pub(crate) const PROGRAM: &str = "prometheus-blackbox-exporter";
 
-/// Starts it, without waiting for it. Its module `tls` connects, shakes hands and verifies.
-pub(crate) fn start(bench: &Bench) -> (Running, SocketAddr) {
+/// Starts it, without waiting for it, and says when, just before its exec. Its module `tls` connects, shakes hands and verifies.
+pub(crate) fn start(bench: &Bench) -> (Running, SocketAddr, Instant) {
     let config = format!(
         "modules:\n  tls:\n    prober: tcp\n    timeout: 10s\n    tcp:\n      preferred_ip_protocol: ip4\n\
          \x20     tls: true\n      tls_config:\n        ca_file: {}\n",
@@ -19,6 +20,7 @@ pub(crate) fn start(bench: &Bench) -> (Running, SocketAddr) {
     );
     let config = bench.write("blackbox.yml", &config);
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let start = Instant::now();
     let child = Command::new(PROGRAM)
         .arg(format!("--config.file={}", config.display()))
         .arg(format!("--web.listen-address={address}"))
@@ -26,7 +28,7 @@ pub(crate) fn start(bench: &Bench) -> (Running, SocketAddr) {
         .stderr(Stdio::null())
         .spawn()
         .expect("blackbox_exporter is installed (scripts/setup)");
-    (Running(child), address)
+    (Running(child), address, start)
 }
 
 /// Waits until it answers, without a pause.

@@ -25,8 +25,7 @@ pub(crate) fn measure(bench: &Bench, plan: &Plan) -> String {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..STARTS {
         ours.push(ms(serve(&config.to_string_lossy(), "/-/healthy")));
-        let start = Instant::now();
-        let (_process, address) = peer::start(bench);
+        let (_process, address, start) = peer::start(bench);
         peer::answers(address, "/-/healthy");
         theirs.push(ms(start.elapsed()));
     }
