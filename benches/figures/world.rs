@@ -32,6 +32,9 @@ pub(crate) const SUFFIX: &str = "bench.example";
 /// Where the DNS server is.
 pub(crate) const DNS: &str = "127.0.0.1:53";
 
+/// Where all its addresses are.
+pub(crate) const NETWORKS: [&str; 2] = ["172.16.0.0/12", "203.0.113.0/24"];
+
 /// What stands in the world besides the names below [`SUFFIX`].
 #[derive(Debug, Default)]
 pub(crate) struct Shape {
@@ -69,7 +72,7 @@ pub(crate) fn start(folder: &Path, shape: Shape) -> PathBuf {
     fs::write(folder.join("resolv.conf"), "nameserver 127.0.0.1\n").expect("room for a file");
     let file = folder.join("resolv.conf");
     run("mount", &["--bind", &file.to_string_lossy(), "/etc/resolv.conf"]);
-    for network in ["172.16.0.0/12", "203.0.113.0/24"] {
+    for network in NETWORKS {
         run("ip", &["route", "add", "local", network, "dev", "lo"]);
     }
     let (root, acceptor) = certificates(shape.names.keys());
