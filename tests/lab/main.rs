@@ -6,7 +6,8 @@
 //! worlds `confusion` compares what was expected with what was told, and `quiet/loss` waits for the
 //! long test. Several labs work on the worlds beside each other (`workers.rs`), and what they found
 //! is told in the worlds' order. `play [NAME]` instead of test options opens a shell in a world;
-//! `soak [MINUTES]` lets one daemon live through them all.
+//! `soak [MINUTES]` lets one daemon live through them all, and `judge/NAME` shows by made-up samples
+//! what fails that.
 #![expect(clippy::disallowed_methods, reason = "the lab is all edge: files, processes, clocks")]
 #![expect(clippy::print_stdout, reason = "it is a program of its own")]
 
@@ -119,6 +120,7 @@ fn test() -> Result<ExitCode> {
     trials.push(Trial::test("quiet/loss", move || {
         said(long.context("it was not started").and_then(quiet::finish))
     }));
+    trials.extend(soak::trials());
     let workers = workers::start(jobs, &shared)?;
     let conclusion = libtest_mimic::run(&arguments, trials);
     workers::end(workers)?;

@@ -2,14 +2,19 @@
 //! changes, its history file stands at its limit, and once the whole process stands still.
 //!
 //! What it used is sampled all the time; at the end a picture and a section of `docs/benchmarks.md`
-//! say how it went. It fails when something grew, when a fault was not told, or did not go again.
+//! say how it went. It fails when something grew, when a fault was not told or did not go again, when
+//! something was told that is not there, when a change of the configuration was ignored or a bad one
+//! taken, and when a client or a sample had no answer although the process did not stand still.
 
 mod clients;
+mod judged;
 mod picture;
+mod reloads;
 mod samples;
 mod story;
 
 use std::fs::{self, File};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -21,6 +26,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use serde::Deserialize;
 
 use self::clients::{Clients, ask};
+pub(crate) use self::judged::trials;
 use self::samples::Sampler;
 use self::story::Story;
 use crate::figures::document;
@@ -31,21 +37,23 @@ use crate::{enter, home, locked, program};
 
 /// The word that makes this program run the soak; its length in minutes follows.
 pub(crate) const SOAK: &str = "soak";
-/// How long it may be told to last, in minutes.
-const LONGEST: u64 = 24 * 60;
+/// How long it may be told to last, in minutes; less has no quarters to compare.
+const MINUTES: RangeInclusive<u64> = 5..=24 * 60;
 /// How long it lasts unless told.
 const USUAL: u64 = 130;
 /// How long a first round, a fault or its end may take to be told: a change is measured twice.
 const TOLD: Duration = Duration::from_secs(90);
-/// How long each world stays after that.
+/// How long each world stays after that, and how long may be caught up after the pause.
 const STAYS: Duration = Duration::from_secs(5);
+/// How long a world stays of which nothing may be told: a change is told well before that.
+const QUIET: Duration = Duration::from_secs(20);
 /// How long the whole process stands still, once; at most a twelfth of the soak.
 const PAUSE: Duration = Duration::from_mins(10);
 
 /// Runs for so many minutes and writes its report; the last word says how it went.
 pub(crate) fn run(minutes: Option<&str>) -> Result<String> {
     let minutes = minutes.map_or(Ok(USUAL), str::parse).context("the soak's length in minutes")?;
-    ensure!((1..=LONGEST).contains(&minutes), "a soak takes 1 to {LONGEST} minutes");
+    ensure!(MINUTES.contains(&minutes), "a soak takes {MINUTES:?} minutes");
     let length = Duration::from_secs(minutes * 60);
     let healthy = world::read(&home().join("worlds/healthy.toml"))?;
     let mut worlds = world::all(&home().join("worlds"))?;
@@ -55,13 +63,14 @@ pub(crate) fn run(minutes: Option<&str>) -> Result<String> {
     let paths = Paths::in_lab(&lab)?;
     let daemon = Daemon::start(&lab, &paths)?;
     let (stop, now) = (AtomicBool::new(false), Mutex::new(Now::default()));
-    let clients = Clients::new(&paths.socket, &plan);
+    let clients = Clients::new(&paths.socket, &plan, &now);
     let gauge = Sampler::new(daemon.id(), &paths)?;
-    let mut story = Story { worlds: worlds.len(), ..Story::default() };
+    let faulty = worlds.iter().filter(|world| !is_quiet(world)).count();
+    let mut story = Story { worlds: faulty, ..Story::default() };
     let outcome = thread::scope(|scope| {
         let sampling = scope.spawn(|| gauge.run(&now, &stop));
         clients.start(scope, &stop);
-        let changing = scope.spawn(|| paths.keep_changing(daemon.id(), &stop));
+        let changing = scope.spawn(|| reloads::keep_changing(&paths, daemon.id(), &now, &stop));
         let mut soak = Soak { lab: &mut lab, plan: &plan, paths: &paths, now: &now };
         let lived = soak.live(length, &healthy, &worlds, &daemon, &mut story);
         stop.store(true, Ordering::Relaxed);
@@ -77,7 +86,13 @@ pub(crate) fn run(minutes: Option<&str>) -> Result<String> {
     let (text, wrong) = story.told(&samples);
     document::section("soak", &format!("{}\n\n{text}", document::measured_on()));
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
-    Ok("nothing grew, every fault was told and went".to_owned())
+    Ok("nothing grew, every fault was told and went, every change and every question was answered"
+        .to_owned())
+}
+
+/// Whether nothing may be told of a world.
+fn is_quiet(world: &World) -> bool {
+    world.expect.findings().is_empty()
 }
 
 /// Whether a world can come over a running daemon: it is not made by the program's own settings.
@@ -101,6 +116,16 @@ pub(crate) struct Now {
     faulty: bool,
     /// The process stands still on purpose.
     paused: bool,
+    /// How often it did.
+    pauses: usize,
+}
+
+/// Does something and says what the lab was: paused, if it was that at any time meanwhile.
+fn meanwhile<T>(now: &Mutex<Now>, act: impl FnOnce() -> T) -> (T, Now) {
+    let before = locked(now).clone();
+    let done = act();
+    let paused = before.paused || before.pauses != locked(now).pauses;
+    (done, Now { paused, ..before })
 }
 
 /// Where things are.
@@ -133,28 +158,6 @@ impl Paths {
         };
         fs::write(&paths.config, &paths.usual)?;
         Ok(paths)
-    }
-
-    /// Changes the configuration again and again, now and then to one that must be refused; ends
-    /// with the usual one. Says how often it was changed and how often wrongly.
-    fn keep_changing(&self, process: u32, stop: &AtomicBool) -> Result<(usize, usize)> {
-        const EVERY: Duration = Duration::from_secs(20);
-        let more = "\n[[probe]]\nname = \"extra\"\ntarget = \"login.microsoftonline.us:443\"\n";
-        let texts = [&format!("{}{more}", self.usual), &self.usual, "[schedule]\ninterval = 7\n"];
-        let mut done = (0, 0);
-        for (turn, text) in texts.iter().cycle().enumerate() {
-            if !sleep(EVERY, stop) {
-                break;
-            }
-            fs::write(&self.config, text)?;
-            if turn % 2 == 0 {
-                // Otherwise it notices by itself.
-                signal(process, "HUP")?;
-            }
-            done = (done.0 + 1, done.1 + usize::from(turn % texts.len() == 2));
-        }
-        fs::write(&self.config, &self.usual)?;
-        Ok(done)
     }
 }
 
@@ -244,9 +247,16 @@ impl Soak<'_> {
             if story.paused.is_zero() && began.elapsed() > length * 3 / 4 {
                 self.pause(daemon, pause)?;
                 story.paused = pause;
-                self.until_healthy("the pause", story);
+                self.stay_quiet("the pause", story);
             }
-            self.become_world(world, true)?;
+            self.become_world(world, !is_quiet(world))?;
+            if is_quiet(world) {
+                story.quiet += 1;
+                self.stay_quiet(&world.name, story);
+                self.become_world(healthy, false)?;
+                thread::sleep(STAYS);
+                continue;
+            }
             story.came += 1;
             if !holds_within(TOLD, || self.tells(world)) {
                 story.untold.push(format!("{}: {:?}", world.name, self.causes()));
@@ -266,12 +276,25 @@ impl Soak<'_> {
     }
 
     fn pause(&self, daemon: &Daemon, time: Duration) -> Result<()> {
-        locked(self.now).paused = true;
+        {
+            let mut now = locked(self.now);
+            (now.paused, now.pauses) = (true, now.pauses + 1);
+        }
         signal(daemon.id(), "STOP")?;
         thread::sleep(time);
         signal(daemon.id(), "CONT")?;
+        // What it then counts as skipped or late was the pause.
+        thread::sleep(STAYS);
         locked(self.now).paused = false;
         Ok(())
+    }
+
+    /// All the time nothing may be told.
+    fn stay_quiet(&self, name: &str, story: &mut Story) {
+        let told = || self.causes().is_none_or(|causes| !causes.is_empty());
+        if holds_within(QUIET, told) {
+            story.false_alarms.push(format!("{name}: {:?}", self.causes()));
+        }
     }
 
     fn until_healthy(&self, after: &str, story: &mut Story) {

@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use super::clients::ask;
-use super::{Now, Paths, sleep};
+use super::{Now, Paths, meanwhile, sleep};
 use crate::figures::{processor_time, status_kib};
 use crate::locked;
 
 /// Time between samples.
-const EVERY: Duration = Duration::from_secs(10);
+pub(crate) const EVERY: Duration = Duration::from_secs(10);
 /// What stands over the columns of `target/tmp/soak.csv`.
 const COLUMNS: &str = "seconds,faulty,paused,resident_kib,descriptors,threads,tasks,history_kib,cpu_seconds,starts,late_5ms,late_20ms,late_100ms,p99_late_seconds,skipped";
 
@@ -112,7 +112,7 @@ impl Sampler {
         let mut samples: Vec<Sample> = Vec::new();
         let mut file = File::options().append(true).open(&self.file)?;
         loop {
-            let sample = self.take(began.elapsed().as_secs_f64(), locked(now).clone())?;
+            let sample = self.take(began.elapsed().as_secs_f64(), now)?;
             writeln!(file, "{}", line(&sample, samples.last()))?;
             samples.push(sample);
             if !sleep(EVERY, stop) {
@@ -121,14 +121,16 @@ impl Sampler {
         }
     }
 
-    fn take(&self, seconds: f64, now: Now) -> Result<Sample> {
+    fn take(&self, seconds: f64, now: &Mutex<Now>) -> Result<Sample> {
         let proc = PathBuf::from(format!("/proc/{}", self.process));
         let entries = |name: &str| -> Result<usize> {
             let listed = fs::read_dir(proc.join(name)).context("the daemon ended")?;
             Ok(listed.count())
         };
         let size = |path: &PathBuf| fs::metadata(path).map_or(0, |meta| meta.len());
-        let own = if now.paused { None } else { ask(&self.socket, "/metrics").ok() };
+        let ask = || ask(&self.socket, "/metrics").ok();
+        let paused = locked(now).paused;
+        let (own, now) = meanwhile(now, || if paused { None } else { ask() });
         Ok(Sample {
             seconds,
             now,
