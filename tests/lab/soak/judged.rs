@@ -17,7 +17,7 @@ type Change = fn(&mut Story, &mut Vec<Sample>);
 /// Each with a part of the one thing that is then wrong; nothing, if all is well.
 const CASES: [(&str, &str, Change); 18] = [
     ("flat", "", |_, _| ()),
-    ("pause-of-any-figures", "", |_, samples| {
+    ("pause", "", |_, samples| {
         for sample in samples.iter_mut().filter(|sample| sample.now.paused) {
             (sample.resident_kib, sample.descriptors, sample.threads) = (99_000, 999, 99);
         }

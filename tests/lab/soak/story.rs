@@ -19,6 +19,8 @@ const MORE: [(&str, f64, f64); 4] = [
 ];
 /// How many samples a quarter has at least: a minute of them.
 const QUARTER: usize = 6;
+/// How many cases of one kind are told when it goes wrong again and again.
+const SHOWN: usize = 20;
 /// The history file's limit with what its log may take besides, in KiB.
 const HISTORY_KIB: u64 = (4 + 4) * 1024;
 
@@ -76,7 +78,10 @@ impl Story {
             ("a change of the configuration was not seen:", &self.changes.unseen),
             ("a client had no good answer,", &self.answers.missing),
         ] {
-            wrong.extend(cases.iter().map(|case| format!("{what} {case}")));
+            wrong.extend(cases.iter().take(SHOWN).map(|case| format!("{what} {case}")));
+            if cases.len() > SHOWN {
+                wrong.push(format!("{what} {} more", cases.len() - SHOWN));
+            }
         }
         for (what, count) in [
             ("fault came", self.came),
@@ -100,7 +105,7 @@ impl Story {
         let kinds = self.answers.by_kind.iter().map(|(kind, count)| format!("{count} {kind}"));
         let mut out = format!(
             "`make soak`: one daemon with a whole Government workspace, every check measured every 2 s, for \
-             {minutes:.0} minutes. {came} faults of {worlds} worlds of the lab came and went, {told} of them \
+             {minutes:.0} minutes. Faults came and went {came} times, in turn those of {worlds} worlds of the lab, {told} of them \
              told by their cause within {within} s and {went} of {ends} ends seen as well; {quiet} worlds of \
              which nothing may be told stayed for {stay} s, {alarms} of them or the pause with a false alarm; \
              {taken} new configurations were in use within {seen} s, {refused} bad ones were refused with the \
