@@ -112,7 +112,7 @@ fn comes_and_goes(world: &World) -> bool {
 /// What the lab is at this moment, for the samples.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Now {
-    /// Whether anything is broken.
+    /// Whether anything is broken that must be told.
     faulty: bool,
     /// The process stands still on purpose.
     paused: bool,
