@@ -1,6 +1,5 @@
 //! What the fuzz targets share: what must hold of text from strangers, and streams in memory.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,12 +8,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use vnetprobe::catalog;
 use vnetprobe::history::Setting;
 use vnetprobe::machine::Machine;
 use vnetprobe::model::{Cloud, Expect};
 use vnetprobe::parameters::{NetworkFacts, Parameters};
 use vnetprobe::plan::{ExtraProbe, plan};
-use vnetprobe::requirement::Catalog;
 use vnetprobe::target::parse_target;
 
 /// Longer than any read of bytes that are there already.
@@ -111,17 +110,8 @@ pub fn setting(targets: &[&str], hostname: &str) -> Setting {
         subnets: Vec::new(),
         scenarios: vec!["all".to_owned()],
     };
-    let catalog = Catalog {
-        cloud: Cloud::None,
-        date: String::new(),
-        scenarios: Vec::new(),
-        requirements: Vec::new(),
-    };
-    let network = NetworkFacts {
-        private_ranges: Vec::new(),
-        endpoint_subnets: Vec::new(),
-        endpoint_addresses: BTreeMap::new(),
-    };
+    let catalog = catalog::embedded(Cloud::None).expect("no catalog");
+    let network = NetworkFacts::default();
     let probes: Vec<ExtraProbe> = targets.iter().map(probe).collect();
     Setting {
         plan: Arc::new(plan(&catalog, &probes, &Parameters::default(), &network, |_| false)),

@@ -144,8 +144,8 @@ impl Parameters {
     }
 }
 
-/// What is known of the network around this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is known of the network around this machine; nothing by default, so that no address is private.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NetworkFacts {
     /// What counts as private.
     pub private_ranges: Vec<IpNet>,

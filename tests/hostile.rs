@@ -119,11 +119,7 @@ fn live(patience: Patience, servers: &[SocketAddr]) -> Live {
 }
 
 fn network() -> NetworkFacts {
-    NetworkFacts {
-        private_ranges: Vec::new(),
-        endpoint_subnets: Vec::new(),
-        endpoint_addresses: BTreeMap::new(),
-    }
+    NetworkFacts::default()
 }
 
 /// Probes a port, judges, and holds every output to what must be true of all.

@@ -7,11 +7,7 @@ use vnetprobe::parameters::{NetworkFacts, Parameters};
 
 fuzz_target!(|text: &str| match parse(text) {
     Ok(catalog) => {
-        let network = NetworkFacts {
-            private_ranges: Vec::new(),
-            endpoint_subnets: Vec::new(),
-            endpoint_addresses: std::collections::BTreeMap::default(),
-        };
+        let network = NetworkFacts::default();
         let parameters = Parameters { region: Some("eastus".to_owned()), ..Parameters::default() };
         let plan = vnetprobe::plan::plan(&catalog, &[], &parameters, &network, |_| false);
         for planned in &plan.requirements {

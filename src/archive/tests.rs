@@ -1,12 +1,12 @@
 //! The file under a made-up history: what comes back, what goes first, what is done about damage.
 #![expect(clippy::disallowed_methods, reason = "a test spoils the files that it made")]
 
-use std::collections::BTreeMap;
 use std::fs;
 
 use jiff::SignedDuration;
 
 use super::*;
+use crate::catalog;
 use crate::check::Target;
 use crate::history::{History, Outcome, Setting};
 use crate::journal::{Event, Sample};
@@ -15,7 +15,6 @@ use crate::model::{Cloud, Elapsed, Expect, Host, Kind, Status};
 use crate::observation::{AboveTcp, Climb, ClimbOutcome, ConnectFailure, Observation};
 use crate::parameters::{NetworkFacts, Parameters};
 use crate::plan::{ExtraProbe, plan};
-use crate::requirement::Catalog;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_793_534_400 + seconds).unwrap()
@@ -34,17 +33,8 @@ fn setting(checks: usize) -> Setting {
         subnets: Vec::new(),
         scenarios: vec!["all".into()],
     };
-    let catalog = Catalog {
-        cloud: Cloud::None,
-        date: String::new(),
-        scenarios: Vec::new(),
-        requirements: Vec::new(),
-    };
-    let network = NetworkFacts {
-        private_ranges: Vec::new(),
-        endpoint_subnets: Vec::new(),
-        endpoint_addresses: BTreeMap::new(),
-    };
+    let catalog = catalog::embedded(Cloud::None).unwrap();
+    let network = NetworkFacts::default();
     let probes: Vec<ExtraProbe> = (0..checks).map(probe).collect();
     let plan = plan(&catalog, &probes, &Parameters::default(), &network, |_| false);
     Setting {

@@ -1,17 +1,17 @@
 //! The loop under paused time, with a scripted network.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::catalog;
 use crate::cause::Cause;
 use crate::machine::Machine;
 use crate::model::{Cloud, Elapsed, Host, Kind, Status};
 use crate::observation::{AboveTcp, Climb, ClimbOutcome, ConnectFailure, LocalTrouble};
 use crate::parameters::{NetworkFacts, Parameters};
 use crate::plan::{ExtraProbe, Plan, plan};
-use crate::requirement::Catalog;
 
 /// What a scripted target does on its n-th run.
 type Script = fn(run: usize) -> Act;
@@ -102,21 +102,12 @@ fn a_plan(targets: usize) -> Plan {
             scenarios: vec!["all".into()],
         })
         .collect();
-    let catalog = Catalog {
-        cloud: Cloud::None,
-        date: String::new(),
-        scenarios: Vec::new(),
-        requirements: Vec::new(),
-    };
+    let catalog = catalog::embedded(Cloud::None).unwrap();
     plan(&catalog, &probes, &Parameters::default(), &network(), |_| false)
 }
 
 fn network() -> NetworkFacts {
-    NetworkFacts {
-        private_ranges: Vec::new(),
-        endpoint_subnets: Vec::new(),
-        endpoint_addresses: BTreeMap::new(),
-    }
+    NetworkFacts::default()
 }
 
 struct Run {

@@ -3,6 +3,7 @@
 mod events;
 
 use super::*;
+use crate::catalog;
 use crate::journal::Sample;
 use crate::model::{Cloud, Elapsed, Expect, Host, Kind};
 use crate::observation::{
@@ -11,7 +12,6 @@ use crate::observation::{
 };
 use crate::parameters::Parameters;
 use crate::plan::{ExtraProbe, plan};
-use crate::requirement::Catalog;
 
 const INTERVAL: Duration = Duration::from_mins(1);
 const BUDGET: Duration = Duration::from_secs(16);
@@ -43,17 +43,8 @@ fn setting(hosts: &[&str], interval: Option<Duration>) -> Setting {
             scenarios: vec!["all".into()],
         })
         .collect();
-    let catalog = Catalog {
-        cloud: Cloud::None,
-        date: String::new(),
-        scenarios: Vec::new(),
-        requirements: Vec::new(),
-    };
-    let network = NetworkFacts {
-        private_ranges: Vec::new(),
-        endpoint_subnets: Vec::new(),
-        endpoint_addresses: BTreeMap::new(),
-    };
+    let catalog = catalog::embedded(Cloud::None).unwrap();
+    let network = NetworkFacts::default();
     let plan = plan(&catalog, &probes, &Parameters::default(), &network, |_| false);
     Setting {
         plan: Arc::new(plan),

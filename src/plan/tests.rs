@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
@@ -7,11 +7,7 @@ use crate::catalog;
 use crate::parameters::Feature;
 
 fn network() -> NetworkFacts {
-    NetworkFacts {
-        private_ranges: Vec::new(),
-        endpoint_subnets: Vec::new(),
-        endpoint_addresses: BTreeMap::new(),
-    }
+    NetworkFacts::default()
 }
 
 fn government(parameters: &Parameters) -> Plan {

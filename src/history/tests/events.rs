@@ -193,11 +193,8 @@ fn a_refused_reload_is_shown_until_one_works() {
 /// One check that expects a private address.
 fn private(range: &str) -> Setting {
     let mut setting = setting(&["a.example"], Some(INTERVAL));
-    let network = NetworkFacts {
-        private_ranges: vec![range.parse().unwrap()],
-        endpoint_subnets: Vec::new(),
-        endpoint_addresses: BTreeMap::new(),
-    };
+    let network =
+        NetworkFacts { private_ranges: vec![range.parse().unwrap()], ..NetworkFacts::default() };
     let mut plan = Plan::clone(&setting.plan);
     Arc::make_mut(&mut plan.checks[0]).expectation.expect = Expect::Private;
     setting.plan = Arc::new(plan);
